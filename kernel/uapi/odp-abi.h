@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR Linux-OpenIB) */
+/*
+ * The user ABI of rdma_odp: work and completion rings in shared memory, and
+ * the driver's part of the create commands.
+ *
+ * One mmap() of the uverbs file maps everything that one object shares with
+ * user space; the offset and the size to map are in the object's create
+ * response. The kernel treats what it reads there as hostile: every index is
+ * masked, every work queue entry is copied once, then checked, then used, and
+ * the kernel's own progress lives in private memory. What the kernel writes
+ * there is for user space to read only; it never reads it back.
+ */
+#ifndef ODP_ABI_H
+#define ODP_ABI_H
+
+#include <linux/types.h>
+
+/*
+ * Shown as abi_version of the uverbs device; libibverbs names both numbers
+ * when a provider does not fit.
+ */
+#define ODP_ABI_VERSION 1
+
+/**
+ * enum odp_ring_flags - flags that the kernel raises in &struct odp_ring
+ * @ODP_RING_NEED_KICK: Receive queues: the kernel waits for entries (the queue
+ *	pair is in the error state and flushes them). After publishing entries,
+ *	and a full memory barrier, user space that sees this flag calls
+ *	POST_RECV with no work request.
+ */
+enum odp_ring_flags {
+	ODP_RING_NEED_KICK = 1 << 0,
+};
+
+/**
+ * struct odp_ring - the head of every ring, directly before its entries
+ * @kernel_index: Advanced by the kernel: entries consumed (work queue) or
+ *	produced (completion queue). Store-release; read it with load-acquire.
+ * @flags: &enum odp_ring_flags, written by the kernel.
+ * @reserved: Keeps the two writers in different cache lines.
+ * @user_index: Advanced by user space: entries produced (work queue) or
+ *	consumed (completion queue). Write it with store-release.
+ * @reserved2: Zero.
+ *
+ * Both indices run freely through 32 bits; the entry of index i is number
+ * i & (depth - 1), and depth is a power of two. A work queue is full when
+ * user_index - kernel_index == depth, a completion queue is empty when both
+ * are equal. All rings start at zero, and a queue pair's start again at zero
+ * when it is moved to RESET.
+ */
+struct odp_ring {
+	__u32 kernel_index;
+	__u32 flags;
+	__u32 reserved[14];
+	__u32 user_index;
+	__u32 reserved2[15];
+};
+
+/**
+ * struct odp_sge - one piece of local memory
+ * @addr: Address in the memory region, as for &struct ibv_sge.
+ * @length: Bytes; zero is an empty piece.
+ * @lkey: Local key.
+ */
+struct odp_sge {
+	__aligned_u64 addr;
+	__u32 length;
+	__u32 lkey;
+};
+
+/**
+ * struct odp_send_wqe - an entry of a send queue
+ * @wr_id: Returned in the completion.
+ * @opcode: &enum ib_uverbs_wr_opcode (the values of IBV_WR_*).
+ * @flags: The values of IBV_SEND_FENCE, SIGNALED, SOLICITED and INLINE.
+ * @num_sge: Number of &struct odp_sge that follow; 0 with inline data.
+ * @inline_length: With IBV_SEND_INLINE, bytes of data that follow the header
+ *	in place of the &struct odp_sge; else 0.
+ * @imm_data: Immediate data (big endian), or the key to invalidate.
+ * @rkey: Remote key.
+ * @remote_addr: Remote address of RDMA operations.
+ * @reserved: Zero.
+ *
+ * The entries are sq_stride bytes apart. The kernel takes entries when user
+ * space calls POST_SEND with no work request, and copies them then; the ring's
+ * kernel_index moves when the request completes, signaled or not, before its
+ * completion is visible.
+ */
+struct odp_send_wqe {
+	__aligned_u64 wr_id;
+	__u8 opcode;
+	__u8 flags;
+	__u16 num_sge;
+	__u32 inline_length;
+	__be32 imm_data;
+	__u32 rkey;
+	__aligned_u64 remote_addr;
+	__u32 reserved[8];
+};
+
+/**
+ * struct odp_recv_wqe - an entry of a receive queue
+ * @wr_id: Returned in the completion.
+ * @num_sge: Number of &struct odp_sge that follow.
+ * @reserved: Zero.
+ *
+ * The entries are rq_stride bytes apart. The kernel takes an entry when a
+ * message needs one; publishing it takes no system call (but see
+ * %ODP_RING_NEED_KICK).
+ */
+struct odp_recv_wqe {
+	__aligned_u64 wr_id;
+	__u32 num_sge;
+	__u32 reserved;
+};
+
+/**
+ * struct odp_cqe - an entry of a completion queue
+ * @wr_id: Of the work request.
+ * @byte_len: Bytes received or read.
+ * @imm_data: Immediate data (big endian), or the key that was invalidated.
+ * @qp_num: The local queue pair.
+ * @src_qp: Source queue pair of a datagram.
+ * @wc_flags: The values of IBV_WC_GRH, WITH_IMM, WITH_INV.
+ * @vendor_err: Detail for a failed request: the AETH syndrome that ended it.
+ * @status: The values of &enum ibv_wc_status.
+ * @opcode: The values of &enum ibv_wc_opcode; set for failed requests, too.
+ * @reserved: Zero.
+ * @timestamp: When the request completed, in ns of CLOCK_MONOTONIC.
+ * @reserved2: Zero.
+ */
+struct odp_cqe {
+	__aligned_u64 wr_id;
+	__u32 byte_len;
+	__be32 imm_data;
+	__u32 qp_num;
+	__u32 src_qp;
+	__u32 wc_flags;
+	__u32 vendor_err;
+	__u8 status;
+	__u8 opcode;
+	__u16 reserved[3];
+	__aligned_u64 timestamp;
+	__u32 reserved2[4];
+};
+
+/**
+ * struct odp_create_cq_resp - response to CREATE_CQ
+ * @offset: For mmap(): a &struct odp_ring and its &struct odp_cqe.
+ * @size: Bytes to map.
+ * @depth: Number of entries, at least as many as asked for.
+ * @reserved: Zero.
+ */
+struct odp_create_cq_resp {
+	__aligned_u64 offset;
+	__aligned_u64 size;
+	__u32 depth;
+	__u32 reserved;
+};
+
+/**
+ * struct odp_create_qp_resp - response to CREATE_QP
+ * @offset: For mmap(): both rings.
+ * @size: Bytes to map.
+ * @sq_offset: Where the send queue's &struct odp_ring is in the mapping.
+ * @sq_depth: Entries of the send queue.
+ * @sq_stride: Bytes from one send entry to the next.
+ * @rq_offset: Where the receive queue's &struct odp_ring is in the mapping.
+ * @rq_depth: Entries of the receive queue; 0 if the queue pair has none.
+ * @rq_stride: Bytes from one receive entry to the next.
+ */
+struct odp_create_qp_resp {
+	__aligned_u64 offset;
+	__aligned_u64 size;
+	__u32 sq_offset;
+	__u32 sq_depth;
+	__u32 sq_stride;
+	__u32 rq_offset;
+	__u32 rq_depth;
+	__u32 rq_stride;
+};
+
+#endif /* ODP_ABI_H */
