@@ -1,0 +1,217 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#
+# What every case uses: two hosts, and ways to run things on them.
+#
+#        namespace h0                              namespace h1
+#   +--------------------+                    +--------------------+
+#   |  odp0              |                    |              odp1  |
+#   |   |                |                    |                |   |
+#   |  veth0 ------------------- the wire ------------------ veth1 |
+#   |  10.0.0.1/24       |                    |       10.0.0.2/24  |
+#   |  fd00::1/64        |                    |       fd00::2/64   |
+#   +--------------------+                    +--------------------+
+#
+# RDMA devices are in the shared mode: each is seen from every namespace, and
+# the namespace of its interface is the one that its packets use. IPv6
+# addresses skip duplicate detection, so they are there at once.
+#
+# With DRIVER=rxe in the environment, the stock rdma_rxe takes the place of
+# rdma_odp, to try a case out. On 6.1 it works in the first namespace only, so
+# both hosts are one there: "on" is a plain command, and odp0 talks to itself.
+
+driver=${DRIVER:-odp}
+tmp=$(mktemp -d /tmp/case.XXXXXX)
+pids=()
+
+say() { printf -- '-- %s\n' "$*"; }
+fail() { printf 'FAIL: %s\n' "$*"; exit 1; }
+skip() { printf 'SKIP: %s\n' "$*"; exit 77; }
+
+# --- The two hosts -----------------------------------------------------------
+
+on() {
+	local host=$1
+	shift
+
+	if [ "$driver" = rxe ]; then "$@"; else ip netns exec "$host" "$@"; fi
+}
+
+# number HOST: 0 or 1.
+number() { if [ "$driver" = rxe ]; then echo 0; else echo "${1#h}"; fi; }
+device_of() { echo "odp$(number "$1")"; }
+netdev_of() { echo "veth$(number "$1")"; }
+ipv4_of() { echo "10.0.0.$(($(number "$1") + 1))"; }
+ipv6_of() { echo "fd00::$(($(number "$1") + 1))"; }
+
+load_module() {
+	local module=/odp/run/module/rdma_odp.ko dependency
+
+	if [ "$driver" = rxe ]; then modprobe rdma_rxe; return; fi
+	[ ! -d /sys/module/rdma_odp ] || return 0
+	[ -e $module ] || skip "there is no rdma_odp.ko: the tree does not build one yet"
+	for dependency in $(modinfo -F depends $module | tr , ' '); do
+		modprobe "$dependency"
+	done
+	insmod $module
+}
+
+# Both hosts, both devices, from nothing.
+topology() {
+	topology_down
+	hosts_up
+	load_module
+	add_device h0
+	[ "$driver" = rxe ] || add_device h1
+}
+
+hosts_up() {
+	if [ "$driver" = rxe ]; then
+		ip link add veth0 type veth peer name veth1
+		ip link set veth1 up
+		host_up h0
+	else
+		ip netns add h0
+		ip netns add h1
+		ip -n h0 link add veth0 type veth peer name veth1 netns h1
+		host_up h0
+		host_up h1
+	fi
+}
+
+host_up() {
+	local host=$1 netdev
+
+	netdev=$(netdev_of "$host")
+	on "$host" ip link set lo up
+	on "$host" ip addr add "$(ipv4_of "$host")/24" dev "$netdev"
+	on "$host" ip addr add "$(ipv6_of "$host")/64" dev "$netdev" nodad
+	on "$host" ip link set "$netdev" up
+}
+
+add_device() {
+	local host=$1 device
+
+	device=$(device_of "$host")
+	on "$host" rdma link add "$device" type "$driver" netdev "$(netdev_of "$host")"
+	wait_for 10 "$device is active" port_state "$device" ACTIVE
+	wait_for 10 "$device has its IPv4 GID" gid_index "$device" "$(ipv4_of "$host")"
+	wait_for 10 "$device has its IPv6 GID" gid_index "$device" "$(ipv6_of "$host")"
+}
+
+# Takes down whatever a case has left. Deleting a namespace ends its veth pair
+# some time later, so wait for the names to be free again.
+topology_down() {
+	local name
+
+	for name in /sys/class/infiniband/*; do
+		[ ! -e "$name" ] || rdma link delete "${name##*/}" || true
+	done
+	for name in $(ip netns list | awk '{ print $1 }'); do
+		ip netns pids "$name" | xargs -r kill -9
+		ip netns del "$name"
+	done
+	ip link del veth0 2>/dev/null || true
+	wait_for 30 "the devices are gone" no_devices
+}
+
+no_devices() { [ -z "$(ls /sys/class/infiniband)" ]; }
+
+# --- Waiting -----------------------------------------------------------------
+
+# A pause in a loop that looks at a condition; without a process of its own.
+pause() { read -r -t 0.05 <> <(:) || true; }
+
+# wait_for SECONDS WHAT COMMAND...: until COMMAND succeeds.
+wait_for() {
+	local end=$((SECONDS + $1)) what=$2
+	shift 2
+
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || fail "waited in vain until $what"
+		pause
+	done
+}
+
+# --- Looking at devices ------------------------------------------------------
+
+port_attr() { echo "$(</sys/class/infiniband/"$1"/ports/1/"$2")"; }
+port_state() { [[ $(port_attr "$1" state) == *": $2" ]]; }
+
+# The address as a GID, in sysfs's notation. Of IPv6, x::y is enough here.
+address_to_gid() {
+	local a b c d
+
+	case $1 in
+	*::*)
+		printf '%04x:0000:0000:0000:0000:0000:0000:%04x\n' "0x${1%%::*}" "0x${1##*::}"
+		;;
+	*)
+		IFS=. read -r a b c d <<<"$1"
+		printf '0000:0000:0000:0000:0000:ffff:%02x%02x:%02x%02x\n' "$a" "$b" "$c" "$d"
+		;;
+	esac
+}
+
+# gid_index DEVICE ADDRESS: the index of the RoCEv2 GID of ADDRESS; fails if
+# there is none.
+gid_index() {
+	local port=/sys/class/infiniband/$1/ports/1 entry index type
+
+	# shellcheck disable=SC2013 # no blanks in these names
+	for entry in $(grep -l "$(address_to_gid "$2")" "$port"/gids/* 2>/dev/null); do
+		index=${entry##*/}
+		read -r type <"$port/gid_attrs/types/$index" || continue
+		[ "$type" = "RoCE v2" ] || continue
+		echo "$index"
+		return
+	done
+	return 1
+}
+
+# --- Servers and clients -----------------------------------------------------
+
+# start_server HOST PORT COMMAND...: in the background, until it listens on the
+# TCP port. Sets server (pid) and server_out.
+start_server() {
+	local host=$1 port=$2
+	shift 2
+
+	server_out=$tmp/server.$port.out
+	on "$host" "$@" >"$server_out" 2>&1 &
+	server=$!
+	pids+=("$server")
+	wait_for 20 "'$*' listens on $host" listening_or_dead "$host" "$port" "$server"
+	kill -0 "$server" 2>/dev/null || { cat "$server_out"; fail "the server '$*' ended at once"; }
+}
+
+listening_or_dead() {
+	! kill -0 "$3" 2>/dev/null || [ -n "$(on "$1" ss -Htln "sport = :$2")" ]
+}
+
+# end_server: waits for the last server started, which must succeed.
+end_server() {
+	local status=0
+
+	wait "$server" || status=$?
+	[ $status = 0 ] || { cat "$server_out"; fail "the server ended with status $status"; }
+}
+
+# --- Counts that must come back to where they were ---------------------------
+
+# Everything that the driver and the RDMA core have allocated, a line each.
+object_counts() {
+	awk '$1 ~ /^(odp|rdma_odp)/ { print "slab", $1, $2 }' /proc/slabinfo
+	rdma resource show 2>/dev/null | sed 's/^[0-9]*: //'
+}
+
+cleanup() {
+	local status=$?
+
+	trap - EXIT
+	[ ${#pids[@]} = 0 ] || kill -9 "${pids[@]}" 2>/dev/null || true
+	wait
+	rm -rf "$tmp"
+	exit $status
+}
+trap cleanup EXIT
