@@ -21,6 +21,12 @@
  */
 #define ODP_ABI_VERSION 1
 
+/*
+ * The device's ops.driver_id, "odp". libibverbs finds the provider by it, so
+ * that a device may have any name. It is none of enum rdma_driver_id.
+ */
+#define ODP_DRIVER_ID 0x6f6470
+
 /**
  * enum odp_ring_flags - flags that the kernel raises in &struct odp_ring
  * @ODP_RING_NEED_KICK: Receive queues: the kernel waits for entries (the queue
