@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The create commands as rdma-core sends them: its own part, then ours.
+ *
+ * Requests carry nothing of ours. rdma-core generates a _STRUCT_ macro for
+ * each structure of the kernel's headers it contains; for ours it is empty,
+ * and the answers are read through drv_payload.
+ */
+#ifndef ODP_PROVIDER_ABI_H
+#define ODP_PROVIDER_ABI_H
+
+#include <infiniband/driver.h>
+#include <infiniband/kern-abi.h>
+#include <odp-abi.h>
+
+#define _STRUCT_odp_create_cq_resp struct {}
+#define _STRUCT_odp_create_qp_resp struct {}
+
+DECLARE_DRV_CMD(odp_cmd_create_cq, IB_USER_VERBS_CMD_CREATE_CQ,
+		empty, odp_create_cq_resp);
+DECLARE_DRV_CMD(odp_cmd_create_qp, IB_USER_VERBS_CMD_CREATE_QP,
+		empty, odp_create_qp_resp);
+
+#endif /* ODP_PROVIDER_ABI_H */

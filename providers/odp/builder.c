@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Posting to the send queue by function calls, see ibv_wr_post(3).
+ *
+ * Builders and setters return nothing: the first error is kept, makes all that
+ * follow do nothing, and is returned by ibv_wr_complete().
+ */
+#include <errno.h>
+
+#include "builder.h"
+#include "compat.h"
+#include "qp.h"
+
+static struct odp_sq *to_sq(struct ibv_qp_ex *qpx)
+{
+	return &to_odp_qp(&qpx->qp_base)->sq;
+}
+
+static void fail(struct odp_sq *sq, int error)
+{
+	sq->error = error;
+	sq->wqe = NULL;
+}
+
+/* Applications pass IBV_SEND_INLINE here, too; the setters decide it. */
+static void add(struct ibv_qp_ex *qpx, struct odp_send_wqe header)
+{
+	const unsigned int flags = IBV_SEND_FENCE | IBV_SEND_SIGNALED |
+				   IBV_SEND_SOLICITED;
+	struct odp_sq *sq = to_sq(qpx);
+
+	if (sq->error)
+		return;
+
+	sq->wqe = odp_sq_slot(sq);
+	if (!sq->wqe) {
+		sq->error = ENOMEM;
+		return;
+	}
+
+	header.wr_id = qpx->wr_id;
+	header.flags = qpx->wr_flags & flags;
+	*sq->wqe = header;
+	odp_sq_push(sq);
+}
+
+static void wr_send(struct ibv_qp_ex *qpx)
+{
+	add(qpx, (struct odp_send_wqe){ .opcode = IBV_WR_SEND });
+}
+
+static void wr_send_imm(struct ibv_qp_ex *qpx, __be32 imm_data)
+{
+	add(qpx, (struct odp_send_wqe){
+		.opcode = IBV_WR_SEND_WITH_IMM,
+		.imm_data = imm_data,
+	});
+}
+
+static void wr_rdma_read(struct ibv_qp_ex *qpx, uint32_t rkey,
+			 uint64_t remote_addr)
+{
+	add(qpx, (struct odp_send_wqe){
+		.opcode = IBV_WR_RDMA_READ,
+		.rkey = rkey,
+		.remote_addr = remote_addr,
+	});
+}
+
+static void wr_rdma_write(struct ibv_qp_ex *qpx, uint32_t rkey,
+			  uint64_t remote_addr)
+{
+	add(qpx, (struct odp_send_wqe){
+		.opcode = IBV_WR_RDMA_WRITE,
+		.rkey = rkey,
+		.remote_addr = remote_addr,
+	});
+}
+
+static void wr_rdma_write_imm(struct ibv_qp_ex *qpx, uint32_t rkey,
+			      uint64_t remote_addr, __be32 imm_data)
+{
+	add(qpx, (struct odp_send_wqe){
+		.opcode = IBV_WR_RDMA_WRITE_WITH_IMM,
+		.imm_data = imm_data,
+		.rkey = rkey,
+		.remote_addr = remote_addr,
+	});
+}
+
+static void wr_set_sge_list(struct ibv_qp_ex *qpx, size_t num_sge,
+			    const struct ibv_sge *sges)
+{
+	struct odp_sq *sq = to_sq(qpx);
+	int ret;
+
+	if (!sq->wqe)
+		return;
+	ret = odp_sq_set_sges(sq, sq->wqe, sges, num_sge);
+	if (ret)
+		fail(sq, ret);
+}
+
+static void wr_set_sge(struct ibv_qp_ex *qpx, uint32_t lkey, uint64_t addr,
+		       uint32_t length)
+{
+	struct ibv_sge sge = { .addr = addr, .length = length, .lkey = lkey };
+
+	wr_set_sge_list(qpx, 1, &sge);
+}
+
+static void wr_set_inline_data_list(struct ibv_qp_ex *qpx, size_t num_buf,
+				    const struct ibv_data_buf *bufs)
+{
+	struct odp_sq *sq = to_sq(qpx);
+	size_t i;
+	int ret;
+
+	if (!sq->wqe)
+		return;
+	ret = odp_sq_add_inline(sq, sq->wqe, NULL, 0);
+	for (i = 0; !ret && i < num_buf; i++)
+		ret = odp_sq_add_inline(sq, sq->wqe, bufs[i].addr,
+					bufs[i].length);
+	if (ret)
+		fail(sq, ret);
+}
+
+static void wr_set_inline_data(struct ibv_qp_ex *qpx, void *addr,
+			       size_t length)
+{
+	struct ibv_data_buf buf = { .addr = addr, .length = length };
+
+	wr_set_inline_data_list(qpx, 1, &buf);
+}
+
+static void wr_start(struct ibv_qp_ex *qpx)
+{
+	struct odp_sq *sq = to_sq(qpx);
+
+	odp_sq_start(sq);
+	sq->wqe = NULL;
+	sq->error = 0;
+}
+
+static int wr_complete(struct ibv_qp_ex *qpx)
+{
+	struct odp_sq *sq = to_sq(qpx);
+	int ret = sq->error;
+
+	if (ret)
+		odp_sq_abort(sq);
+	else
+		ret = odp_sq_commit(sq, &qpx->qp_base);
+	odp_sq_stop(sq);
+	return ret;
+}
+
+static void wr_abort(struct ibv_qp_ex *qpx)
+{
+	struct odp_sq *sq = to_sq(qpx);
+
+	odp_sq_abort(sq);
+	odp_sq_stop(sq);
+}
+
+/**
+ * odp_builder_init - make the builders of a queue pair available
+ * @vqp: The queue pair, after the kernel created it.
+ * @send_ops_flags: Operations that the application wants to build.
+ *
+ * Returns 0, or EOPNOTSUPP if we lack one of the operations.
+ */
+int odp_builder_init(struct verbs_qp *vqp, uint64_t send_ops_flags)
+{
+	const uint64_t supported = IBV_QP_EX_WITH_SEND |
+				   IBV_QP_EX_WITH_SEND_WITH_IMM |
+				   IBV_QP_EX_WITH_RDMA_READ |
+				   IBV_QP_EX_WITH_RDMA_WRITE |
+				   IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM;
+	struct ibv_qp_ex *qpx = &vqp->qp_ex;
+
+	if (send_ops_flags & ~supported)
+		return EOPNOTSUPP;
+
+	qpx->wr_send = wr_send;
+	qpx->wr_send_imm = wr_send_imm;
+	qpx->wr_rdma_read = wr_rdma_read;
+	qpx->wr_rdma_write = wr_rdma_write;
+	qpx->wr_rdma_write_imm = wr_rdma_write_imm;
+	qpx->wr_set_sge = wr_set_sge;
+	qpx->wr_set_sge_list = wr_set_sge_list;
+	qpx->wr_set_inline_data = wr_set_inline_data;
+	qpx->wr_set_inline_data_list = wr_set_inline_data_list;
+	qpx->wr_start = wr_start;
+	qpx->wr_complete = wr_complete;
+	qpx->wr_abort = wr_abort;
+	odp_mark_qp_ex(vqp);
+	return 0;
+}

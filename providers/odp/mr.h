@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef ODP_PROVIDER_MR_H
+#define ODP_PROVIDER_MR_H
+
+#include <infiniband/driver.h>
+
+struct ibv_mr *odp_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
+			  uint64_t iova, int access);
+int odp_rereg_mr(struct verbs_mr *vmr, int flags, struct ibv_pd *pd,
+		 void *addr, size_t length, int access);
+int odp_dereg_mr(struct verbs_mr *vmr);
+
+#endif /* ODP_PROVIDER_MR_H */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Posting to the send queue from a list of work requests. */
+#include <errno.h>
+
+#include "qp.h"
+#include "send.h"
+
+/* What the work requests of an opcode consist of; 0 for opcodes we lack. */
+enum {
+	KNOWN = 1 << 0,
+	HAS_REMOTE = 1 << 1,
+	HAS_IMM = 1 << 2,
+};
+
+static unsigned int traits(enum ibv_wr_opcode opcode)
+{
+	switch (opcode) {
+	case IBV_WR_SEND:
+		return KNOWN;
+	case IBV_WR_SEND_WITH_IMM:
+		return KNOWN | HAS_IMM;
+	case IBV_WR_RDMA_WRITE:
+	case IBV_WR_RDMA_READ:
+		return KNOWN | HAS_REMOTE;
+	case IBV_WR_RDMA_WRITE_WITH_IMM:
+		return KNOWN | HAS_REMOTE | HAS_IMM;
+	default:
+		return 0;
+	}
+}
+
+static int fill_header(struct odp_send_wqe *wqe, const struct ibv_send_wr *wr)
+{
+	const unsigned int all_flags = IBV_SEND_FENCE | IBV_SEND_SIGNALED |
+				       IBV_SEND_SOLICITED | IBV_SEND_INLINE;
+	unsigned int has = traits(wr->opcode);
+
+	if (!has || wr->send_flags & ~all_flags)
+		return EINVAL;
+
+	*wqe = (struct odp_send_wqe){
+		.wr_id = wr->wr_id,
+		.opcode = wr->opcode,
+		.flags = wr->send_flags & ~IBV_SEND_INLINE,
+	};
+	if (has & HAS_IMM)
+		wqe->imm_data = wr->imm_data;
+	if (has & HAS_REMOTE) {
+		wqe->rkey = wr->wr.rdma.rkey;
+		wqe->remote_addr = wr->wr.rdma.remote_addr;
+	}
+	return 0;
+}
+
+static int fill_inline(const struct odp_sq *sq, struct odp_send_wqe *wqe,
+		       const struct ibv_send_wr *wr)
+{
+	int ret = odp_sq_add_inline(sq, wqe, NULL, 0);
+	int i;
+
+	for (i = 0; !ret && i < wr->num_sge; i++)
+		ret = odp_sq_add_inline(sq, wqe,
+					(void *)(uintptr_t)wr->sg_list[i].addr,
+					wr->sg_list[i].length);
+	return ret;
+}
+
+static int post_one(struct odp_sq *sq, const struct ibv_send_wr *wr)
+{
+	struct odp_send_wqe *wqe = odp_sq_slot(sq);
+	int ret;
+
+	if (!wqe)
+		return ENOMEM;
+
+	ret = fill_header(wqe, wr);
+	if (ret)
+		return ret;
+
+	if (wr->send_flags & IBV_SEND_INLINE)
+		ret = fill_inline(sq, wqe, wr);
+	else
+		ret = odp_sq_set_sges(sq, wqe, wr->sg_list, wr->num_sge);
+	if (!ret)
+		odp_sq_push(sq);
+	return ret;
+}
+
+/*
+ * Requests before a bad one are carried out. If the kernel refuses the
+ * doorbell, none is.
+ */
+int odp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
+		  struct ibv_send_wr **bad_wr)
+{
+	struct odp_sq *sq = &to_odp_qp(ibqp)->sq;
+	struct ibv_send_wr *first = wr;
+	int ret = 0;
+	int refused;
+
+	odp_sq_start(sq);
+	for (; wr; wr = wr->next) {
+		ret = post_one(sq, wr);
+		if (ret) {
+			*bad_wr = wr;
+			break;
+		}
+	}
+
+	refused = odp_sq_commit(sq, ibqp);
+	if (refused) {
+		*bad_wr = first;
+		ret = refused;
+	}
+	odp_sq_stop(sq);
+
+	return ret;
+}
