@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* odp_perf verify: is every byte right? */
+#include "commands.h"
+#include "dev.h"
+#include "fail.h"
+#include "options.h"
+#include "plan.h"
+#include "report.h"
+#include "session.h"
+#include "size.h"
+#include "sweep.h"
+
+#include <string.h>
+
+enum {
+	OPT_MIX = OPT_OWN,
+	OPT_IMPLICIT,
+	OPT_QUICK,
+	OPT_FULL,
+	OPT_SEED,
+};
+
+struct verify_options {
+	struct options common;
+	struct job job;
+	bool mix;
+	bool implicit;
+};
+
+static const struct argp_option table[] = {
+	{ 0, 0, 0, 0, "What is verified:", 1 },
+	{ "mix", OPT_MIX, NULL, 0,
+	  "all mixes of pinned and on-demand memory at both ends", 1 },
+	{ "implicit", OPT_IMPLICIT, NULL, 0,
+	  "on-demand memory by a memory region of the whole address space; with --mix: as a third kind", 1 },
+	{ "quick", OPT_QUICK, NULL, 0, "fewer messages", 1 },
+	{ "full", OPT_FULL, NULL, 0,
+	  "every pair of page offsets, every operation at every size", 1 },
+	{ "seed", OPT_SEED, "NUMBER", 0, "other contents and order (default 1)", 1 },
+	{ 0, 0, 0, 0, "Common options:", 10 },
+	{ 0 },
+};
+
+static const char doc[] =
+	"Send messages and check every byte of them, and that nothing around "
+	"them is touched."
+	"\v"
+	"Without HOST and --local this is the server: it waits for one client, "
+	"does what the client's options say and ends. Only -d, -i, -x and -p "
+	"count in the server's own command line."
+	"\n\n"
+	"Messages of 0 bytes to 8 MiB are sent by SEND, SEND with immediate, "
+	"WRITE, WRITE with immediate and READ, at every class of page offset, "
+	"across 2 MiB borders, with scattered and inline data, at path MTU "
+	"256, 1024 and 4096 or those of them that both ports can do."
+	"\n\n"
+	"Exit status: 0 all right, 1 wrong bytes or an error, 2 usage, "
+	"77 cannot run here (the message says what is missing).";
+
+static void set_mixes(struct verify_options *v)
+{
+	enum mem_kind kind = MEM_PINNED, a, p;
+
+	if (v->common.odp)
+		kind = MEM_ODP;
+	if (v->implicit)
+		kind = MEM_IMPLICIT;
+	v->job.mixes = 1u << mix_of(kind, kind);
+	if (!v->mix)
+		return;
+	for (a = 0; a < MEM_KINDS; a++)
+		for (p = 0; p < MEM_KINDS; p++)
+			if (v->implicit || (a < MEM_IMPLICIT && p < MEM_IMPLICIT))
+				v->job.mixes |= 1u << mix_of(a, p);
+}
+
+static void set_job(struct verify_options *v, struct argp_state *state)
+{
+	const struct options *o = &v->common;
+	struct job *job = &v->job;
+
+	set_mixes(v);
+	job->mode = JOB_SWEEP;
+	job->mtus = o->mtu ? 1u << mtu_from_bytes(o->mtu) : 0;
+	job->size = o->size;
+	job->iters = o->iters ? o->iters : 1;
+	job->seconds = o->seconds;
+	job->qps = o->qps ? o->qps : 1;
+	job->depth = o->depth;
+	if (o->size > 8 * MiB)
+		argp_error(state, "-s can be up to 8M");
+	if (o->local && o->host)
+		argp_error(state, "--local needs no HOST");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct verify_options *v = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &v->common;
+		return 0;
+	case OPT_MIX:
+		v->mix = true;
+		return 0;
+	case OPT_IMPLICIT:
+		v->implicit = true;
+		return 0;
+	case OPT_QUICK:
+		v->job.extent = EXTENT_QUICK;
+		return 0;
+	case OPT_FULL:
+		v->job.extent = EXTENT_FULL;
+		return 0;
+	case OPT_SEED:
+		v->job.seed = options_number(state, "--seed", arg, 0, UINT64_MAX);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (v->common.host)
+			argp_error(state, "more than one HOST");
+		v->common.host = arg;
+		return 0;
+	case ARGP_KEY_END:
+		set_job(v, state);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* The path MTUs that the job does not name, as far as both ports can do them */
+static void choose_mtus(struct side *side)
+{
+	static const uint32_t wanted[] = { 256, 1024, 4096 };
+	unsigned int i;
+
+	if (side->job.mtus)
+		return;
+	for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (wanted[i] <= side->common.mtu)
+			side->job.mtus |= 1u << mtu_from_bytes(wanted[i]);
+}
+
+static int check_mtus(const struct side *side)
+{
+	uint64_t can = (2ull << mtu_from_bytes(side->common.mtu)) - 1;
+
+	if (side->job.mtus & ~can)
+		return fail(RC_SKIP,
+			    "path MTU %u is too much: the ports can do %llu",
+			    side->opts->mtu,
+			    (unsigned long long)side->common.mtu);
+	return RC_OK;
+}
+
+static int body(struct side *side)
+{
+	int rc;
+
+	choose_mtus(side);
+	rc = check_mtus(side);
+	if (!rc)
+		rc = sweep_run(side);
+	if (!rc)
+		rc = report_verdict(side);
+	return rc;
+}
+
+int command_verify(int argc, char **argv)
+{
+	static const struct argp_child children[] = {
+		{ &options_argp, 0, "Common options:", 10 },
+		{ 0 },
+	};
+	static const struct argp argp = {
+		.options = table,
+		.parser = parse,
+		.args_doc = "[HOST]",
+		.doc = doc,
+		.children = children,
+	};
+	struct verify_options v = {
+		.common = options_default,
+		.job = { .seed = 1, .extent = EXTENT_NORMAL },
+	};
+
+	argp_parse(&argp, argc, argv, 0, NULL, &v);
+	return session_run(&v.common, &v.job, body);
+}
