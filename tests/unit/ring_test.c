@@ -222,7 +222,8 @@ static void test_overrun_is_seen(void **state)
 	queue.ring->kernel_index++;
 	assert_int_equal(odp_queue_ready(&queue, DEPTH + 1), DEPTH + 1);
 
-	odp_queue_purge(&queue, 1);
+	/* The entries are all of queue pair 0; a purge does not trust them. */
+	odp_queue_purge(&queue, 0);
 	assert_int_equal(queue.index, -1U);
 	teardown_ring(&queue);
 }
