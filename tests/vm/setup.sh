@@ -19,7 +19,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 host_packages=(
 	build-essential busybox-static cmake cpio debootstrap dpkg-dev
-	e2fsprogs file kmod libibverbs-dev libnl-3-dev libnl-route-3-dev
+	e2fsprogs file kmod libcmocka-dev libibverbs-dev libnl-3-dev libnl-route-3-dev
 	libudev-dev ninja-build pkg-config python3 qemu-system-x86 util-linux
 	zstd
 )
@@ -52,16 +52,12 @@ check_host() {
 		say "warning: this is not Debian 12 (bookworm); trying all the same"
 }
 
-installed() {
-	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
-}
-
 need_packages() {
-	local missing=() package
+	local missing
 
-	for package in "$@"; do
-		installed "$package" || missing+=("$package")
-	done
+	mapfile -t missing < <(printf '%s\n' "$@" | grep -vxFf <(
+		dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
+			sed -n 's/^installed //p'))
 	[ ${#missing[@]} = 0 ] && return
 	say "installing packages: ${missing[*]}"
 	update_index
@@ -202,7 +198,7 @@ setup_build() {
 		cmake -S "$top" -B "$build" -G Ninja \
 			-DODP_KERNEL_HEADERS="/usr/src/linux-headers-$kernel" &&
 			cmake --build "$build" &&
-			rm -rf "$stage" &&
+			rm -rf "$stage" && mkdir "$stage" &&
 			DESTDIR=$stage cmake --install "$build"
 	} >"$log" 2>&1 || {
 		tail -n 60 "$log" >&2

@@ -23,6 +23,7 @@
 driver=${DRIVER:-odp}
 tmp=$(mktemp -d /tmp/case.XXXXXX)
 pids=()
+client_out=
 
 say() { printf -- '-- %s\n' "$*"; }
 fail() { printf 'FAIL: %s\n' "$*"; exit 1; }
@@ -30,11 +31,25 @@ skip() { printf 'SKIP: %s\n' "$*"; exit 77; }
 
 # --- The two hosts -----------------------------------------------------------
 
+# on HOST COMMAND...: a command, not a function, on that host.
 on() {
 	local host=$1
 	shift
 
 	if [ "$driver" = rxe ]; then "$@"; else ip netns exec "$host" "$@"; fi
+}
+
+# start OUTPUT HOST COMMAND...: the same in the background, as one process, so
+# that it can be killed. Sets started.
+start() {
+	local output=$1 host=$2 command=()
+	shift 2
+
+	[ "$driver" = rxe ] || command=(ip netns exec "$host")
+	command+=("$@")
+	"${command[@]}" >"$output" 2>&1 &
+	started=$!
+	pids+=("$started")
 }
 
 # number HOST: 0 or 1.
@@ -49,7 +64,7 @@ load_module() {
 
 	if [ "$driver" = rxe ]; then modprobe rdma_rxe; return; fi
 	[ ! -d /sys/module/rdma_odp ] || return 0
-	[ -e $module ] || skip "there is no rdma_odp.ko: the tree does not build one yet"
+	[ -e $module ] || fail "there is no rdma_odp.ko: the tree has not built one"
 	for dependency in $(modinfo -F depends $module | tr , ' '); do
 		modprobe "$dependency"
 	done
@@ -178,9 +193,8 @@ start_server() {
 	shift 2
 
 	server_out=$tmp/server.$port.out
-	on "$host" "$@" >"$server_out" 2>&1 &
-	server=$!
-	pids+=("$server")
+	start "$server_out" "$host" "$@"
+	server=$started
 	wait_for 20 "'$*' listens on $host" listening_or_dead "$host" "$port" "$server"
 	kill -0 "$server" 2>/dev/null || { cat "$server_out"; fail "the server '$*' ended at once"; }
 }
@@ -197,6 +211,36 @@ end_server() {
 	[ $status = 0 ] || { cat "$server_out"; fail "the server ended with status $status"; }
 }
 
+# arguments HOST TOOL: the device and GID options of perftest and the pingpongs.
+# IPv6 GIDs with family=6; the programs meet by TCP over IPv4 all the same.
+arguments() {
+	local host=$1 gid=-x address
+
+	[[ $2 != ibv_* ]] || gid=-g
+	address=$("ipv${family:-4}_of" "$host")
+	echo "-d $(device_of "$host") $gid $(gid_index "$(device_of "$host")" "$address")"
+}
+
+# pair TOOL ARGUMENT...: a verbs program of the distribution's, server on h0 and
+# client on h1; both must succeed. Sets client_out.
+pair() {
+	local tool=$1 common status=0
+	shift
+
+	client_out=$tmp/client.out
+	read -ra common <<<"$(arguments h0 "$tool")"
+	start_server h0 18515 "$tool" "${common[@]}" "$@"
+	read -ra common <<<"$(arguments h1 "$tool")"
+	on h1 "$tool" "${common[@]}" "$@" "$(ipv4_of h0)" >"$client_out" 2>&1 || status=$?
+	[ $status = 0 ] || {
+		cat "$client_out"
+		echo "--- the server:"
+		cat "$server_out"
+		fail "the client '$tool $*' ended with status $status"
+	}
+	end_server
+}
+
 # --- Counts that must come back to where they were ---------------------------
 
 # Everything that the driver and the RDMA core have allocated, a line each.
@@ -205,11 +249,16 @@ object_counts() {
 	rdma resource show 2>/dev/null | sed 's/^[0-9]*: //'
 }
 
+kill_started() {
+	[ ${#pids[@]} = 0 ] || kill -9 "${pids[@]}" 2>/dev/null || true
+	pids=()
+}
+
 cleanup() {
 	local status=$?
 
 	trap - EXIT
-	[ ${#pids[@]} = 0 ] || kill -9 "${pids[@]}" 2>/dev/null || true
+	kill_started
 	wait
 	rm -rf "$tmp"
 	exit $status

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+set -euo pipefail
+
+usage() {
+	cat <<-'END'
+	usage: ./test.sh [NAME...]     run all tests, or those named
+	       ./test.sh --list        name them
+	       ./test.sh --shell       a prompt in the guest, with everything installed
+	       ./test.sh --help
+
+	Sets up what it needs (Debian 12, root or sudo), builds the tree, boots Debian's
+	stock kernel in QEMU and runs the tests there. The last line counts them. Files:
+	build/vm/results has each test's output and, where one failed, the console.
+
+	Environment: ODP_CACHE, ODP_BUILD (directories), ODP_MEMORY (MiB), ODP_SWAP,
+	ODP_CPUS, ODP_ACCEL (kvm or tcg), ODP_CMDLINE (for the kernel).
+	END
+}
+
+cd "$(dirname "$0")"
+# shellcheck source=tests/vm/setup.sh
+. tests/vm/setup.sh
+# shellcheck source=tests/vm/guest.sh
+. tests/vm/guest.sh
+
+list() {
+	local case
+
+	for case in tests/vm/cases/*; do
+		printf '%-12s %s\n' "${case##*/}" "$(sed -n 's/^# desc: *//p' "$case")"
+	done
+	[ ! -e "$build/CTestTestfile.cmake" ] || ctest --test-dir "$build" -N -E '^guest\.' |
+		sed -n 's/^ *Test *#[0-9]*: *//p' | grep -vxFf <(ls tests/vm/cases) || true
+}
+
+shell() {
+	setup_guest
+	setup_build
+	dir=$(mktemp -d "$cache/run.XXXXXX")
+	trap 'rm -rf "$dir"' EXIT
+	shell_guest "$dir"
+}
+
+# Counts in ctest's report; the fixtures count only when they fail. A test that
+# a failed fixture kept from running has failed.
+count() {
+	awk '
+		/<testcase / {
+			match($0, /name="[^"]*"/); name = substr($0, RSTART + 6, RLENGTH - 7)
+			match($0, /status="[^"]*"/); status = substr($0, RSTART + 8, RLENGTH - 9)
+			fixture = name ~ /^guest\./
+			skipped = 0
+		}
+		/<skipped message="SKIP_/ { skipped = 1 }
+		/<\/testcase>/ {
+			if (skipped) skips++
+			else if (status == "run") passes += !fixture
+			else fails++
+		}
+		END { printf "%d passed, %d failed, %d skipped\n", passes, fails, skips }
+	' "$1"
+}
+
+run_tests() {
+	local report=$build/vm/report.xml only=() status=0
+
+	[ $# = 0 ] || only=(-R "^($(IFS='|'; echo "$*"))\$")
+	mkdir -p "$build/vm"
+	rm -f "$report"
+	ctest --test-dir "$build" --output-on-failure --no-tests=error \
+		--output-junit "$report" "${only[@]}" || status=$?
+	[ -e "$report" ] || die "ctest gave no report"
+	grep -Hs '^SKIP: ' "$build"/vm/results/*.out |
+		sed -E 's|.*/([^/]*)\.out:SKIP: |skipped \1: |' || true
+	count "$report"
+	return $status
+}
+
+case ${1:-} in
+-h | --help) usage; exit ;;
+--list) list; exit ;;
+--shell) shell; exit ;;
+-*) usage >&2; exit 2 ;;
+esac
+
+for name in "$@"; do
+	list | grep -q "^$name\b" || die "no test $name (./test.sh --list names them)"
+done
+setup_guest
+setup_build
+run=$build/vm/guest
+trap stop_guest EXIT
+run_tests "$@"
