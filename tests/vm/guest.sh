@@ -22,6 +22,8 @@
 memory=${ODP_MEMORY:-2048}
 swap_size=${ODP_SWAP:-6G}
 cpus=${ODP_CPUS:-2}
+# Each slab cache for itself, so that a leak has a name.
+debug_cmdline="slab_nomerge"
 lock=${ODP_LOCK:-/tmp/rdma-odp-guest.$(id -u).lock}
 
 # KVM where it is able to boot this very kernel, else emulation. /dev/kvm may
@@ -82,7 +84,7 @@ qemu() {
 	exec qemu-system-x86_64 "${accel_args[@]}" -smp "$cpus" -m "$memory" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$kernel_dir/boot/vmlinuz-$kernel" -initrd "$initramfs" \
-		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 net.ifnames=0 $2 ${ODP_CMDLINE:-}" \
+		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 net.ifnames=0 $2 ${ODP_CMDLINE-$debug_cmdline}" \
 		-drive "file=$root_image,if=virtio,format=raw,readonly=on" \
 		-drive "file=$run/swap.img,if=virtio,format=raw,cache=unsafe,discard=unmap" \
 		-device virtio-rng-pci \

@@ -31,12 +31,17 @@ skip() { printf 'SKIP: %s\n' "$*"; exit 77; }
 
 # --- The two hosts -----------------------------------------------------------
 
-# on HOST COMMAND...: a command, not a function, on that host.
+# on HOST COMMAND...: a command, not a function, on that host; with an empty
+# HOST in the first namespace.
 on() {
 	local host=$1
 	shift
 
-	if [ "$driver" = rxe ]; then "$@"; else ip netns exec "$host" "$@"; fi
+	if [ "$driver" = rxe ] || [ -z "$host" ]; then
+		"$@"
+	else
+		ip netns exec "$host" "$@"
+	fi
 }
 
 # start OUTPUT HOST COMMAND...: the same in the background, as one process, so
@@ -45,7 +50,7 @@ start() {
 	local output=$1 host=$2 command=()
 	shift 2
 
-	[ "$driver" = rxe ] || command=(ip netns exec "$host")
+	[ "$driver" = rxe ] || [ -z "$host" ] || command=(ip netns exec "$host")
 	command+=("$@")
 	"${command[@]}" >"$output" 2>&1 &
 	started=$!
@@ -151,6 +156,7 @@ wait_for() {
 # --- Looking at devices ------------------------------------------------------
 
 port_attr() { echo "$(</sys/class/infiniband/"$1"/ports/1/"$2")"; }
+active_mtu_is() { ibv_devinfo -d "$1" | grep -q "active_mtu:[[:space:]]*$2 "; }
 port_state() { [[ $(port_attr "$1" state) == *": $2" ]]; }
 
 # The address as a GID, in sysfs's notation. Of IPv6, x::y is enough here.
@@ -224,29 +230,48 @@ arguments() {
 # pair TOOL ARGUMENT...: a verbs program of the distribution's, server on h0 and
 # client on h1; both must succeed. Sets client_out.
 pair() {
-	local tool=$1 common status=0
+	local tool=$1 at_h0 at_h1
 	shift
 
+	read -ra at_h0 <<<"$(arguments h0 "$tool")"
+	read -ra at_h1 <<<"$(arguments h1 "$tool")"
+	start_server h0 18515 "$tool" "${at_h0[@]}" "$@"
+	client h1 "$tool" "${at_h1[@]}" "$@" "$(ipv4_of h0)"
+}
+
+# odp_perf_pair SUBCOMMAND ARGUMENT...: the same for odp_perf.
+odp_perf_pair() {
+	local subcommand=$1
+	shift
+
+	start_server h0 18515 odp_perf "$subcommand" -d "$(device_of h0)"
+	client h1 odp_perf "$subcommand" -d "$(device_of h1)" "$@" "$(ipv4_of h0)"
+}
+
+# client HOST COMMAND...: the other end of the server started last.
+client() {
+	local status=0
+
 	client_out=$tmp/client.out
-	read -ra common <<<"$(arguments h0 "$tool")"
-	start_server h0 18515 "$tool" "${common[@]}" "$@"
-	read -ra common <<<"$(arguments h1 "$tool")"
-	on h1 "$tool" "${common[@]}" "$@" "$(ipv4_of h0)" >"$client_out" 2>&1 || status=$?
-	[ $status = 0 ] || {
+	on "$@" >"$client_out" 2>&1 || status=$?
+	if [ $status != 0 ]; then
 		cat "$client_out"
 		echo "--- the server:"
 		cat "$server_out"
-		fail "the client '$tool $*' ended with status $status"
-	}
+		fail "the client '$*' ended with status $status"
+	fi
 	end_server
 }
 
 # --- Counts that must come back to where they were ---------------------------
 
-# Everything that the driver and the RDMA core have allocated, a line each.
+# What there is of the driver and of RDMA objects, a line each. (The guest
+# boots with slab_nomerge, so every cache of the driver's has its own line.)
 object_counts() {
-	awk '$1 ~ /^(odp|rdma_odp)/ { print "slab", $1, $2 }' /proc/slabinfo
-	rdma resource show 2>/dev/null | sed 's/^[0-9]*: //'
+	awk '/odp/ { print "slab cache", $1, $2 }' /proc/slabinfo
+	rdma resource show
+	rdma link show
+	grep -o '^[a-z0-9_]*odp[a-z0-9_]*' /proc/modules || true
 }
 
 kill_started() {
