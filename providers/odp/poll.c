@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Taking completions from a queue, by ibv_poll_cq() and by iteration. */
 #include <errno.h>
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Queue pairs: create, modify, query, destroy. */
 #include <errno.h>
 #include <stdlib.h>
