@@ -52,7 +52,8 @@ enum odp_ring_flags {
  * i & (depth - 1), and depth is a power of two. A work queue is full when
  * user_index - kernel_index == depth, a completion queue is empty when both
  * are equal. All rings start at zero, and a queue pair's start again at zero
- * when it is moved to RESET.
+ * when it is moved to RESET: each side sets its own index, user space after
+ * the modify command has returned.
  */
 struct odp_ring {
 	__u32 kernel_index;
@@ -90,7 +91,8 @@ struct odp_sge {
  * The entries are sq_stride bytes apart. The kernel takes entries when user
  * space calls POST_SEND with no work request, and copies them then; the ring's
  * kernel_index moves when the request completes, signaled or not, before its
- * completion is visible.
+ * completion is visible. A POST_SEND that fails has taken no entry; user space
+ * then sets user_index back to where it was.
  */
 struct odp_send_wqe {
 	__aligned_u64 wr_id;
