@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /* odp_perf verify: is every byte right? */
+#include "bigmem.h"
+#include "churn.h"
 #include "commands.h"
 #include "dev.h"
 #include "fail.h"
@@ -10,14 +12,14 @@
 #include "size.h"
 #include "sweep.h"
 
-#include <string.h>
-
 enum {
 	OPT_MIX = OPT_OWN,
 	OPT_IMPLICIT,
 	OPT_QUICK,
 	OPT_FULL,
 	OPT_SEED,
+	OPT_CHURN,
+	OPT_REGION,
 };
 
 struct verify_options {
@@ -36,6 +38,10 @@ static const struct argp_option table[] = {
 	{ "quick", OPT_QUICK, NULL, 0, "fewer messages", 1 },
 	{ "full", OPT_FULL, NULL, 0,
 	  "every pair of page offsets, every operation at every size", 1 },
+	{ "churn", OPT_CHURN, "EVENTS", OPTION_ARG_OPTIONAL,
+	  "for -D seconds (default 10), while memory changes at both ends by EVENTS: munmap, dontneed, fork, swap, thp (these by default), mprotect, mremap (these too with 'all'), compact, ksm", 1 },
+	{ "region", OPT_REGION, "SIZE", 0,
+	  "write through SIZE bytes of the server's memory and read them back, with a small buffer in the client", 1 },
 	{ "seed", OPT_SEED, "NUMBER", 0, "other contents and order (default 1)", 1 },
 	{ 0, 0, 0, 0, "Common options:", 10 },
 	{ 0 },
@@ -74,23 +80,49 @@ static void set_mixes(struct verify_options *v)
 				v->job.mixes |= 1u << mix_of(a, p);
 }
 
-static void set_job(struct verify_options *v, struct argp_state *state)
+static void set_job(struct verify_options *v)
 {
 	const struct options *o = &v->common;
 	struct job *job = &v->job;
 
 	set_mixes(v);
-	job->mode = JOB_SWEEP;
 	job->mtus = o->mtu ? 1u << mtu_from_bytes(o->mtu) : 0;
 	job->size = o->size;
 	job->iters = o->iters ? o->iters : 1;
-	job->seconds = o->seconds;
-	job->qps = o->qps ? o->qps : 1;
+	job->seconds = o->seconds ? o->seconds : 10;
+	job->qps = o->qps ? o->qps : job->mode == JOB_CHURN ? 4 : 1;
 	job->depth = o->depth;
+}
+
+static void check_options(const struct verify_options *v,
+			  struct argp_state *state)
+{
+	const struct options *o = &v->common;
+
+	if (v->job.mode == JOB_CHURN && o->size > 1 * MiB)
+		argp_error(state, "-s can be up to 1M with --churn");
 	if (o->size > 8 * MiB)
 		argp_error(state, "-s can be up to 8M");
 	if (o->local && o->host)
 		argp_error(state, "--local needs no HOST");
+	if (v->job.mode == JOB_REGION && v->mix)
+		argp_error(state, "--region and --mix do not go together");
+	if (v->job.region && v->job.mode != JOB_REGION)
+		argp_error(state, "--region and --churn do not go together");
+}
+
+static void parse_events(struct verify_options *v, char *arg,
+			 struct argp_state *state)
+{
+	const char *unknown;
+
+	v->job.mode = JOB_CHURN;
+	v->job.events = EVENTS_DEFAULT;
+	if (!arg)
+		return;
+	unknown = churn_parse_events(arg, &v->job.events);
+	if (unknown)
+		argp_error(state, "--churn knows no event '%s'", unknown);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -116,13 +148,22 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_SEED:
 		v->job.seed = options_number(state, "--seed", arg, 0, UINT64_MAX);
 		return 0;
+	case OPT_CHURN:
+		parse_events(v, arg, state);
+		return 0;
+	case OPT_REGION:
+		v->job.mode = JOB_REGION;
+		v->job.region = options_number(state, "--region", arg, PAGE,
+					       1ull << 46);
+		return 0;
 	case ARGP_KEY_ARG:
 		if (v->common.host)
 			argp_error(state, "more than one HOST");
 		v->common.host = arg;
 		return 0;
 	case ARGP_KEY_END:
-		set_job(v, state);
+		check_options(v, state);
+		set_job(v);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -142,6 +183,16 @@ static void choose_mtus(struct side *side)
 			side->job.mtus |= 1u << mtu_from_bytes(wanted[i]);
 }
 
+/* For those tests that use one path MTU */
+static uint32_t largest_mtu(const struct side *side)
+{
+	enum ibv_mtu mtu = IBV_MTU_4096;
+
+	while (mtu > IBV_MTU_256 && !(side->job.mtus & (1u << mtu)))
+		mtu--;
+	return mtu_to_bytes(mtu);
+}
+
 static int check_mtus(const struct side *side)
 {
 	uint64_t can = (2ull << mtu_from_bytes(side->common.mtu)) - 1;
@@ -156,12 +207,18 @@ static int check_mtus(const struct side *side)
 
 static int body(struct side *side)
 {
+	static int (*const runs[])(struct side *side) = {
+		[JOB_SWEEP] = sweep_run,
+		[JOB_CHURN] = churn_run,
+		[JOB_REGION] = bigmem_run,
+	};
 	int rc;
 
 	choose_mtus(side);
+	side->mtu = largest_mtu(side);
 	rc = check_mtus(side);
 	if (!rc)
-		rc = sweep_run(side);
+		rc = runs[side->job.mode](side);
 	if (!rc)
 		rc = report_verdict(side);
 	return rc;
