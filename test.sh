@@ -28,6 +28,7 @@ list() {
 	local case
 
 	for case in tests/vm/cases/*; do
+		[ -f "$case" ] || continue
 		printf '%-12s %s\n' "${case##*/}" "$(sed -n 's/^# desc: *//p' "$case")"
 	done
 	[ ! -e "$build/CTestTestfile.cmake" ] || ctest --test-dir "$build" -N -E '^guest\.' |
@@ -84,11 +85,11 @@ case ${1:-} in
 -*) usage >&2; exit 2 ;;
 esac
 
+setup_guest
+setup_build
 for name in "$@"; do
 	list | grep -q "^$name\b" || die "no test $name (./test.sh --list names them)"
 done
-setup_guest
-setup_build
 run=$build/vm/guest
 trap stop_guest EXIT
 run_tests "$@"

@@ -38,34 +38,36 @@ if(NOT MAKE_PROGRAM)
   message(FATAL_ERROR "make is missing: the kernel module is built by it (Debian: apt install make)")
 endif()
 
-set(source ${CMAKE_CURRENT_SOURCE_DIR}/kernel)
-set(module ${CMAKE_CURRENT_BINARY_DIR}/kernel)
-file(GLOB_RECURSE sources CONFIGURE_DEPENDS
-  ${source}/*.c ${source}/*.h ${source}/Kbuild ${source}/Makefile)
-# What a kbuild run in the source tree leaves there is no source.
-list(FILTER sources EXCLUDE REGEX "\\.mod\\.c$")
+# odp_kernel_module(NAME SOURCE BINARY): builds SOURCE's NAME.ko into BINARY.
+function(odp_kernel_module name source binary)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS
+    ${source}/*.c ${source}/*.h ${source}/Kbuild ${source}/Makefile)
+  # What a kbuild run in the source tree leaves there is no source.
+  list(FILTER sources EXCLUDE REGEX "\\.mod\\.c$")
 
-set(links)
-foreach(path IN LISTS sources)
-  file(RELATIVE_PATH name ${source} ${path})
-  list(APPEND links ${name})
-endforeach()
-
-if(EXISTS ${source}/Kbuild)
   # A list of the sources that changes only when a file comes or goes.
-  list(JOIN links "\n" text)
-  file(CONFIGURE OUTPUT ${module}.list CONTENT "${text}\n")
-  add_custom_command(OUTPUT ${module}.links
-    COMMAND ${CMAKE_SOURCE_DIR}/cmake/link-tree ${source} ${module} ${module}.list
-    COMMAND ${CMAKE_COMMAND} -E touch ${module}.links
-    DEPENDS ${module}.list ${CMAKE_SOURCE_DIR}/cmake/link-tree
-    COMMENT "Linking the module's sources to ${module}" VERBATIM)
+  set(list)
+  foreach(path IN LISTS sources)
+    file(RELATIVE_PATH relative ${source} ${path})
+    string(APPEND list "${relative}\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${binary}.list CONTENT "${list}" @ONLY)
+  add_custom_command(OUTPUT ${binary}.links
+    COMMAND ${CMAKE_SOURCE_DIR}/cmake/link-tree ${source} ${binary} ${binary}.list
+    COMMAND ${CMAKE_COMMAND} -E touch ${binary}.links
+    DEPENDS ${binary}.list ${CMAKE_SOURCE_DIR}/cmake/link-tree
+    COMMENT "Linking the sources of ${name}.ko to ${binary}" VERBATIM)
+
   include(ProcessorCount)
   ProcessorCount(cpus)
-  add_custom_command(OUTPUT ${module}/rdma_odp.ko
-    COMMAND ${MAKE_PROGRAM} --no-print-directory -j${cpus} -C ${ODP_KERNEL_HEADERS} M=${module} modules
-    COMMAND ${CMAKE_COMMAND} -E touch ${module}/rdma_odp.ko
-    DEPENDS ${module}.links ${sources} ${ODP_KERNEL_HEADERS}/Module.symvers
-    COMMENT "Building rdma_odp.ko for ${ODP_KERNEL_HEADERS}" VERBATIM USES_TERMINAL)
-  add_custom_target(module ALL DEPENDS ${module}/rdma_odp.ko)
+  add_custom_command(OUTPUT ${binary}/${name}.ko
+    COMMAND ${MAKE_PROGRAM} --no-print-directory -j${cpus} -C ${ODP_KERNEL_HEADERS} M=${binary} modules
+    COMMAND ${CMAKE_COMMAND} -E touch ${binary}/${name}.ko
+    DEPENDS ${binary}.links ${sources} ${ODP_KERNEL_HEADERS}/Module.symvers
+    COMMENT "Building ${name}.ko for ${ODP_KERNEL_HEADERS}" VERBATIM USES_TERMINAL)
+  add_custom_target(module_${name} ALL DEPENDS ${binary}/${name}.ko)
+endfunction()
+
+if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/kernel/Kbuild)
+  odp_kernel_module(rdma_odp ${CMAKE_CURRENT_SOURCE_DIR}/kernel ${CMAKE_CURRENT_BINARY_DIR}/kernel)
 endif()

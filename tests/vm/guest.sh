@@ -22,6 +22,7 @@
 memory=${ODP_MEMORY:-2048}
 swap_size=${ODP_SWAP:-6G}
 cpus=${ODP_CPUS:-2}
+silence=${ODP_SILENCE:-60}
 # Each slab cache for itself, so that a leak has a name.
 debug_cmdline="slab_nomerge"
 lock=${ODP_LOCK:-/tmp/rdma-odp-guest.$(id -u).lock}
@@ -68,11 +69,14 @@ take_lock() {
 
 # What the guest sees of the tree, taken now: later edits do not disturb it.
 fill_run() {
+	local module
+
 	rm -rf "$run"
 	mkdir -p "$run/jobs" "$run/module"
 	cp -a "$top/tests/vm/guest" "$top/tests/vm/cases" "$run/"
-	! [ -e "$build/kernel/rdma_odp.ko" ] ||
-		cp "$build/kernel/rdma_odp.ko" "$run/module/"
+	for module in "$build"/kernel/rdma_odp.ko "$build"/tests/vm/breaker/breaker.ko; do
+		[ ! -e "$module" ] || cp "$module" "$run/module/"
+	done
 	mkfifo "$run"/{ctl,monitor}.{in,out}
 	truncate -s "$swap_size" "$run/swap.img"
 }
@@ -108,7 +112,7 @@ boot_guest() {
 	echo $! >"$run/pid"
 	exec 9>&-
 	say "booting the guest ($kernel, $accel, $cpus CPUs, $memory MiB)"
-	if ! wait_answer ready 120; then
+	if ! silence=120 wait_answer ready 120; then
 		tail -n 30 "$run/console.log" "$run/qemu.log" >&2
 		stop_guest
 		return 1
@@ -121,13 +125,15 @@ guest_alive() {
 }
 
 # wait_answer JOB SECONDS: waits for "JOB STATUS", sets answer to STATUS. 1: the
-# guest ended or said nothing in time.
+# guest ended, did not answer in time, or gave no sign of life (a line of any
+# kind) for $silence seconds.
 wait_answer() {
-	local job=$1 end=$((SECONDS + $2)) name ctl
+	local job=$1 end=$((SECONDS + $2)) name ctl heard=$SECONDS
 
 	exec {ctl}<>"$run/ctl.out"
-	while guest_alive && [ $SECONDS -lt $end ]; do
+	while guest_alive && [ $SECONDS -lt $end ] && [ $((SECONDS - heard)) -le "$silence" ]; do
 		read -r -t 1 -u "$ctl" name answer || continue
+		heard=$SECONDS
 		[ "$name" != "$job" ] || { exec {ctl}>&-; return 0; }
 	done
 	exec {ctl}>&-
