@@ -43,7 +43,7 @@ shell() {
 	shell_guest "$dir"
 }
 
-# Counts in ctest's report; the fixtures count only when they fail. A test that
+# Counts in ctest's report, and says why tests were skipped. The fixtures count only when they fail. A test that
 # a failed fixture kept from running has failed.
 count() {
 	awk '
@@ -54,6 +54,7 @@ count() {
 			skipped = 0
 		}
 		/<skipped message="SKIP_/ { skipped = 1 }
+		skipped && sub(/.*SKIP: /, "") { printf "skipped %s: %s\n", name, $0 }
 		/<\/testcase>/ {
 			if (skipped) skips++
 			else if (status == "run") passes += !fixture
@@ -72,8 +73,6 @@ run_tests() {
 	ctest --test-dir "$build" --output-on-failure --no-tests=error \
 		--output-junit "$report" "${only[@]}" || status=$?
 	[ -e "$report" ] || die "ctest gave no report"
-	grep -Hs '^SKIP: ' "$build"/vm/results/*.out |
-		sed -E 's|.*/([^/]*)\.out:SKIP: |skipped \1: |' || true
 	count "$report"
 	return $status
 }
