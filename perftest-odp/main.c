@@ -14,6 +14,7 @@ static const struct {
 } commands[] = {
 	{ "verify", command_verify,
 	  "send messages and check every byte, also while memory changes" },
+	{ "reg", command_reg, "measure what it costs to register memory" },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -16,29 +16,34 @@ const struct options options_default = {
 	.gid_index = -1,
 	.tcp_port = 18515,
 	.depth = 64,
+	.timeout = 16,
 };
 
-static const struct argp_option table[] = {
+static const struct argp_option basic_table[] = {
+	{ 0, 0, 0, 0, "Common options:", 10 },
 	{ "ib-dev", 'd', "DEV[,DEV2]", 0,
-	  "device (default: the first one); with --local, DEV2 is the other end", 10 },
+	  "device (default: the first one); DEV2 is the other end where both ends are in one process", 10 },
 	{ "ib-port", 'i', "PORT", 0, "port of the device (default 1)", 10 },
 	{ "gid-index", 'x', "INDEX", 0,
 	  "GID to talk from (default: the first RoCE v2 GID, IPv4 before IPv6)", 10 },
+	{ "odp", OPT_ODP, NULL, 0, "use on-demand memory", 10 },
+	{ "json", OPT_JSON, NULL, 0, "print tables as JSON", 10 },
+	{ 0 },
+};
+
+static const struct argp_option traffic_table[] = {
 	{ "mtu", 'm', "BYTES", 0,
 	  "path MTU: 256, 512, 1024, 2048 or 4096", 10 },
-	{ "size", 's', "SIZE", 0, "bytes in a message; K, M, G, T are powers of 1024", 10 },
-	{ "iters", 'n', "ITERS", 0, "how many times", 10 },
-	{ "duration", 'D', "SECONDS", 0, "how long", 10 },
 	{ "qp", 'q', "QPS", 0, "queue pairs", 10 },
 	{ "tx-depth", 't', "DEPTH", 0,
 	  "requests in flight on a queue pair (default 64)", 10 },
+	{ "qp-timeout", 'u', "TIMEOUT", 0,
+	  "a lost packet is sent again after 4.096 us * 2^TIMEOUT (default 16)", 10 },
+	{ "duration", 'D', "SECONDS", 0, "how long", 10 },
 	{ "port", 'p', "PORT", 0,
 	  "TCP port of the control connection (default 18515)", 10 },
-	{ "odp", OPT_ODP, NULL, 0,
-	  "register memory on demand (default: pinned)", 10 },
 	{ "local", OPT_LOCAL, NULL, 0,
 	  "both ends in this process, no server needed", 10 },
-	{ "json", OPT_JSON, NULL, 0, "print tables as JSON", 10 },
 	{ 0 },
 };
 
@@ -76,40 +81,7 @@ static uint32_t parse_mtu(struct argp_state *state, const char *arg)
 	return mtu;
 }
 
-static error_t parse_count(struct options *o, int key, char *arg,
-			   struct argp_state *state)
-{
-	switch (key) {
-	case 'i':
-		o->port = options_number(state, "-i", arg, 1, 255);
-		return 0;
-	case 'x':
-		o->gid_index = options_number(state, "-x", arg, 0, 65535);
-		return 0;
-	case 's':
-		o->size = options_number(state, "-s", arg, 1, 1ull << 62);
-		return 0;
-	case 'n':
-		o->iters = options_number(state, "-n", arg, 1, 1000000);
-		return 0;
-	case 'D':
-		o->seconds = options_number(state, "-D", arg, 1, 1000000);
-		return 0;
-	case 'q':
-		o->qps = options_number(state, "-q", arg, 1, 64);
-		return 0;
-	case 't':
-		o->depth = options_number(state, "-t", arg, 1, 1024);
-		return 0;
-	case 'p':
-		o->tcp_port = options_number(state, "-p", arg, 1, 65535);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state)
+static error_t parse_basic(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 
@@ -117,21 +89,55 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'd':
 		parse_devices(o, arg);
 		return 0;
-	case 'm':
-		o->mtu = parse_mtu(state, arg);
+	case 'i':
+		o->port = options_number(state, "-i", arg, 1, 255);
+		return 0;
+	case 'x':
+		o->gid_index = options_number(state, "-x", arg, 0, 65535);
 		return 0;
 	case OPT_ODP:
 		o->odp = true;
-		return 0;
-	case OPT_LOCAL:
-		o->local = true;
 		return 0;
 	case OPT_JSON:
 		o->json = true;
 		return 0;
 	default:
-		return parse_count(o, key, arg, state);
+		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-const struct argp options_argp = { .options = table, .parser = parse };
+static error_t parse_traffic(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case 'm':
+		o->mtu = parse_mtu(state, arg);
+		return 0;
+	case 'q':
+		o->qps = options_number(state, "-q", arg, 1, 64);
+		return 0;
+	case 't':
+		o->depth = options_number(state, "-t", arg, 1, 1024);
+		return 0;
+	case 'u':
+		o->timeout = options_number(state, "-u", arg, 1, 31);
+		return 0;
+	case 'D':
+		o->seconds = options_number(state, "-D", arg, 1, 1000000);
+		return 0;
+	case 'p':
+		o->tcp_port = options_number(state, "-p", arg, 1, 65535);
+		return 0;
+	case OPT_LOCAL:
+		o->local = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp options_basic = { .options = basic_table,
+				    .parser = parse_basic };
+const struct argp options_traffic = { .options = traffic_table,
+				      .parser = parse_traffic };

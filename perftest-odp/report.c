@@ -58,7 +58,8 @@ int report_mix(struct side *side, const struct verdict *before)
 
 	if (rc || !side->active)
 		return rc;
-	printf("path MTU %4u, %s to %s memory: %llu messages, %llu bytes checked, %llu messages wrong\n",
+	fprintf(side->opts->json ? stderr : stdout,
+		"path MTU %4u, %s to %s memory: %llu messages, %llu bytes checked, %llu messages wrong\n",
 	       side->mtu, mem_kind_name(mix_active(side->mix)),
 	       mem_kind_name(mix_passive(side->mix)),
 	       (unsigned long long)v.messages, (unsigned long long)v.bytes,
@@ -76,7 +77,8 @@ int report_verdict(struct side *side)
 	if (rc)
 		return rc;
 	if (side->active || !side->opts->local)
-		printf("%s: %llu messages, %llu bytes checked%s\n",
+		fprintf(side->opts->json ? stderr : stdout,
+			"%s: %llu messages, %llu bytes checked%s\n",
 		       v.wrong ? "WRONG" : "right",
 		       (unsigned long long)v.messages,
 		       (unsigned long long)v.bytes,

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A lost completion is an error; a slow guest under emulation is none */
-#define QP_TIMEOUT 16 /* 268 ms */
 #define QP_RETRY 7
 #define MAX_RD_ATOMIC 16
 
@@ -205,7 +203,7 @@ int session_connect(struct side *side, uint32_t mtu)
 		.inline_len = QP_MAX_INLINE,
 		.mtu = mtu,
 		.rd_atomic = side->common.rd_atomic,
-		.timeout = QP_TIMEOUT,
+		.timeout = side->job.timeout,
 		.retry = QP_RETRY,
 		.rnr_retry = 7,
 	};

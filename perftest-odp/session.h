@@ -28,6 +28,8 @@ struct job {
 	uint64_t extent;  /* enum job_extent */
 	uint64_t events;  /* churn: bits */
 	uint64_t region;  /* big memory: bytes */
+	uint64_t timeout; /* of the queue pairs */
+	uint64_t spoil;	  /* sweep: flip a bit of this message; 0: of none */
 };
 
 #define JOB_VERSION 1

@@ -45,18 +45,20 @@ int memory_status(struct memory_status *s)
 	return read_lines("/proc/self/status", wanted, 4);
 }
 
-int kernel_memory(int64_t *bytes)
+int host_memory(struct host_memory *m)
 {
 	uint64_t slab = 0, vmalloc = 0, tables = 0, percpu = 0;
 	const struct wanted wanted[] = {
+		{ "MemFree:", &m->free },
+		{ "MemAvailable:", &m->available },
 		{ "Slab:", &slab },
 		{ "VmallocUsed:", &vmalloc },
 		{ "PageTables:", &tables },
 		{ "Percpu:", &percpu },
 	};
-	int rc = read_lines("/proc/meminfo", wanted, 4);
+	int rc = read_lines("/proc/meminfo", wanted, 6);
 
-	*bytes = slab + vmalloc + tables + percpu;
+	m->kernel = slab + vmalloc + tables + percpu;
 	return rc;
 }
 

@@ -14,11 +14,14 @@ struct memory_status {
 
 int memory_status(struct memory_status *s);
 
-/*
- * What the kernel has allocated for itself, bytes: slabs, vmalloc, page tables
- * and per-CPU memory
- */
-int kernel_memory(int64_t *bytes);
+/* Of the whole host, bytes */
+struct host_memory {
+	uint64_t free;
+	uint64_t available;
+	uint64_t kernel; /* slabs, vmalloc, page tables and per-CPU memory */
+};
+
+int host_memory(struct host_memory *m);
 
 /*
  * A counter of the device's port in sysfs.

@@ -189,6 +189,15 @@ static void check_probes(struct sweep *s)
 	}
 }
 
+/* A test of the test: a bit in the message or its guards */
+static void spoil(struct sweep *s, const struct xfer *x)
+{
+	uint64_t extent = xfer_extent(x, true) + 2 * PLAN_GUARD;
+	uint64_t at = x->dst - PLAN_GUARD + random_below(&s->random, extent);
+
+	s->side->dst.base[at] ^= 1 << random_below(&s->random, 8);
+}
+
 static void check(struct sweep *s)
 {
 	struct verdict *v = &s->side->verdict;
@@ -199,6 +208,8 @@ static void check(struct sweep *s)
 			continue;
 		v->messages++;
 		v->bytes += s->batch[i].len;
+		if (v->messages == s->side->job.spoil)
+			spoil(s, &s->batch[i]);
 		v->wrong += check_message(s, &s->batch[i]);
 	}
 	check_probes(s);

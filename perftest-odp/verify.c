@@ -20,6 +20,7 @@ enum {
 	OPT_SEED,
 	OPT_CHURN,
 	OPT_REGION,
+	OPT_SPOIL,
 };
 
 struct verify_options {
@@ -31,6 +32,9 @@ struct verify_options {
 
 static const struct argp_option table[] = {
 	{ 0, 0, 0, 0, "What is verified:", 1 },
+	{ "size", 's', "SIZE", 0,
+	  "only messages of SIZE bytes; with --churn: of up to SIZE bytes (default 64K); with --region: SIZE bytes at a time (default 1M)", 1 },
+	{ "iters", 'n', "ITERS", 0, "all of it ITERS times, never the same", 1 },
 	{ "mix", OPT_MIX, NULL, 0,
 	  "all mixes of pinned and on-demand memory at both ends", 1 },
 	{ "implicit", OPT_IMPLICIT, NULL, 0,
@@ -43,7 +47,8 @@ static const struct argp_option table[] = {
 	{ "region", OPT_REGION, "SIZE", 0,
 	  "write through SIZE bytes of the server's memory and read them back, with a small buffer in the client", 1 },
 	{ "seed", OPT_SEED, "NUMBER", 0, "other contents and order (default 1)", 1 },
-	{ 0, 0, 0, 0, "Common options:", 10 },
+	{ "spoil", OPT_SPOIL, "NUMBER", 0,
+	  "flip a bit in or around the NUMBERth message received, to see that this is found", 1 },
 	{ 0 },
 };
 
@@ -92,6 +97,7 @@ static void set_job(struct verify_options *v)
 	job->seconds = o->seconds ? o->seconds : 10;
 	job->qps = o->qps ? o->qps : job->mode == JOB_CHURN ? 4 : 1;
 	job->depth = o->depth;
+	job->timeout = o->timeout;
 }
 
 static void check_options(const struct verify_options *v,
@@ -101,8 +107,6 @@ static void check_options(const struct verify_options *v,
 
 	if (v->job.mode == JOB_CHURN && o->size > 1 * MiB)
 		argp_error(state, "-s can be up to 1M with --churn");
-	if (o->size > 8 * MiB)
-		argp_error(state, "-s can be up to 8M");
 	if (o->local && o->host)
 		argp_error(state, "--local needs no HOST");
 	if (v->job.mode == JOB_REGION && v->mix)
@@ -132,6 +136,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &v->common;
+		state->child_inputs[1] = &v->common;
+		return 0;
+	case 's':
+		v->common.size = options_number(state, "-s", arg, 1, 8 * MiB);
+		return 0;
+	case 'n':
+		v->common.iters = options_number(state, "-n", arg, 1, 1000000);
 		return 0;
 	case OPT_MIX:
 		v->mix = true;
@@ -155,6 +166,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		v->job.mode = JOB_REGION;
 		v->job.region = options_number(state, "--region", arg, PAGE,
 					       1ull << 46);
+		return 0;
+	case OPT_SPOIL:
+		v->job.spoil = options_number(state, "--spoil", arg, 1, UINT64_MAX);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (v->common.host)
@@ -227,7 +241,8 @@ static int body(struct side *side)
 int command_verify(int argc, char **argv)
 {
 	static const struct argp_child children[] = {
-		{ &options_argp, 0, "Common options:", 10 },
+		{ &options_basic, 0, NULL, 10 },
+		{ &options_traffic, 0, NULL, 10 },
 		{ 0 },
 	};
 	static const struct argp argp = {
