@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Memory management as it differs between kernels.
+ */
+#ifndef ODP_COMPAT_MM_H
+#define ODP_COMPAT_MM_H
+
+#include <linux/mm.h>
+
+/* What the accessed-bit callbacks of an MMU notifier return. */
+typedef int odp_young_t;
+
+static inline long odp_get_user_pages_remote(struct mm_struct *mm,
+					     unsigned long start,
+					     unsigned long npages,
+					     unsigned int flags,
+					     struct page **pages, int *locked)
+{
+	return get_user_pages_remote(mm, start, npages, flags, pages, NULL,
+				     locked);
+}
+
+static inline long odp_pin_user_pages_remote(struct mm_struct *mm,
+					     unsigned long start,
+					     unsigned long npages,
+					     unsigned int flags,
+					     struct page **pages, int *locked)
+{
+	return pin_user_pages_remote(mm, start, npages, flags, pages, NULL,
+				     locked);
+}
+
+#endif /* ODP_COMPAT_MM_H */

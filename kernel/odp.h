@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The map of the driver.
+ *
+ * rdma_odp is a RoCEv2 device in software, on any Ethernet interface, whose
+ * memory regions can be unpinned. Its parts, each a folder, call one way:
+ *
+ *	verbs/		what applications create; the face to the RDMA core
+ *	  |
+ *	transport/	RoCEv2: queue pairs at work, packets, memory windows
+ *	  |
+ *	mirror/		a process's page tables as the device sees them
+ *
+ * mirror/ knows nothing of RDMA. compat/ holds what differs between kernels.
+ *
+ * Work on a queue pair is done by its two halves, the requester and the
+ * responder. A half is owned by one context at a time and never sleeps
+ * (half.h): it runs in whoever brings work, goes on in a workqueue when that
+ * takes long, and parks when it needs a page that is not there; the service
+ * that brings the page in (mirror/fault.c) then resumes it.
+ *
+ * Lock order, outer first:
+ *
+ *	odp_net.lock (mutex)		sockets of a namespace; RTNL may be held
+ *	odp_qp.mutex			modify, query, destroy of a queue pair
+ *	mmap_lock, reverse-map locks	the kernel's, held by our MMU notifiers
+ *	odp_leaf.zap_lock
+ *	odp_mirror.leaves.xa_lock	also taken without the zap lock
+ *	odp_leaf.lock (bh)		an access; nothing is taken inside
+ *	odp_fault_lock (bh)		leaf of the order
+ *	odp_sq.lock			taking send requests from the ring
+ *	odp_qp.lock (bh)		state; nothing is taken inside
+ *	odp_cqueue.lock (bh)		completions; nothing is taken inside
+ */
+#ifndef ODP_H
+#define ODP_H
+
+#include <linux/netdevice.h>
+#include <rdma/ib_verbs.h>
+
+#include "uapi/odp-abi.h"
+
+/**
+ * enum odp_stat - what a device counts
+ * @ODP_STAT_TX_PACKETS: Packets sent.
+ * @ODP_STAT_RX_PACKETS: Packets taken in for a queue pair.
+ * @ODP_STAT_RX_ICRC: Packets dropped for a wrong ICRC.
+ * @ODP_STAT_RX_DROPPED: Packets dropped because a queue was full, or the queue
+ *	pair in no state to take them.
+ * @ODP_STAT_TX_RETRIES: Times that a requester went back to send again.
+ * @ODP_STAT_TX_TIMEOUTS: Those of them after a timeout.
+ * @ODP_STAT_RNR_SENT: RNR NAKs sent.
+ * @ODP_STAT_RNR_RECEIVED: RNR NAKs received.
+ * @ODP_STAT_NAK_SEQ_SENT: PSN sequence error NAKs sent.
+ * @ODP_STAT_NAK_SEQ_RECEIVED: PSN sequence error NAKs received.
+ * @ODP_STAT_DUPLICATES: Requests seen before.
+ * @ODP_STAT_PARKED: Times that a half waited for a page.
+ * @ODP_DEV_STAT_COUNT: Number of counters.
+ */
+enum odp_stat {
+	ODP_STAT_TX_PACKETS,
+	ODP_STAT_RX_PACKETS,
+	ODP_STAT_RX_ICRC,
+	ODP_STAT_RX_DROPPED,
+	ODP_STAT_TX_RETRIES,
+	ODP_STAT_TX_TIMEOUTS,
+	ODP_STAT_RNR_SENT,
+	ODP_STAT_RNR_RECEIVED,
+	ODP_STAT_NAK_SEQ_SENT,
+	ODP_STAT_NAK_SEQ_RECEIVED,
+	ODP_STAT_DUPLICATES,
+	ODP_STAT_PARKED,
+	ODP_DEV_STAT_COUNT,
+};
+
+/**
+ * struct odp_dev - a device
+ * @ib: The RDMA core's part.
+ * @ndev: The interface; the RDMA core holds it while the device is registered.
+ * @net: The network namespace of @ndev, whose UDP sockets the device uses.
+ * @port_up: Last state that was told to users.
+ * @windows: Memory windows by key index, see transport/window.c.
+ * @next_key: Where the search for a free key index goes on.
+ * @stats: Counters.
+ */
+struct odp_dev {
+	struct ib_device ib;
+	struct net_device *ndev;
+	struct net *net;
+	bool port_up;
+	struct xarray windows;
+	u32 next_key;
+	atomic64_t stats[ODP_DEV_STAT_COUNT];
+};
+
+static inline struct odp_dev *to_odp_dev(struct ib_device *ib)
+{
+	return container_of(ib, struct odp_dev, ib);
+}
+
+static inline void odp_count(struct odp_dev *dev, enum odp_stat stat)
+{
+	atomic64_inc(&dev->stats[stat]);
+}
+
+/* Limits that the device reports and the code relies on. */
+#define ODP_MAX_SGE		32
+#define ODP_MAX_INLINE		512
+#define ODP_MAX_WR		16384
+#define ODP_MAX_CQE		(1 << 20)
+#define ODP_MAX_RD_ATOMIC	128
+#define ODP_MAX_MSG_SIZE	(1U << 30)
+
+#endif /* ODP_H */

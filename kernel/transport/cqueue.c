@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Completion queues: writing entries and raising events.
+ *
+ * The kernel's index is private. User space's index is only believed when it
+ * says that the ring is full; a lie costs the liar its own completions.
+ */
+#include <linux/ktime.h>
+
+#include "cqueue.h"
+
+/* Is the entry one that the armed queue waits for? Disarms it then. */
+static bool odp_cq_event_due(struct odp_cq *cq, bool solicited)
+{
+	lockdep_assert_held(&cq->lock);
+
+	if (!cq->armed || (cq->armed == IB_CQ_SOLICITED && !solicited))
+		return false;
+	cq->armed = 0;
+	return true;
+}
+
+static void odp_cq_overrun(struct odp_cq *cq)
+{
+	struct ib_event event = {
+		.device = cq->ib.device,
+		.element.cq = &cq->ib,
+		.event = IB_EVENT_CQ_ERR,
+	};
+
+	ibdev_warn_ratelimited(cq->ib.device,
+			       "completion queue overrun, entries are lost\n");
+	if (cq->ib.event_handler)
+		cq->ib.event_handler(&event, cq->ib.cq_context);
+}
+
+/**
+ * odp_cq_push - adds a completion
+ * @cq: The queue.
+ * @cqe: The entry; the timestamp is filled in.
+ * @solicited: It fires a queue that is armed for solicited completions.
+ *
+ * Any context but hard interrupts. Return: false if the queue has no room: the
+ * queue is in error then, which was reported once, and the queue pair has to be
+ * moved to the error state.
+ */
+bool odp_cq_push(struct odp_cq *cq, struct odp_cqe *cqe, bool solicited)
+{
+	bool event = false;
+	bool first = false;
+	bool ok;
+
+	cqe->timestamp = ktime_get_ns();
+
+	spin_lock_bh(&cq->lock);
+	ok = !cq->overrun && cq->produced - odp_kring_user_index(&cq->kring) <
+				     cq->kring.depth;
+	if (ok) {
+		memcpy(odp_kring_entry(&cq->kring, cq->produced), cqe,
+		       sizeof(*cqe));
+		cq->produced++;
+		odp_kring_set_kernel_index(&cq->kring, cq->produced);
+		event = odp_cq_event_due(cq, solicited);
+	} else {
+		first = !cq->overrun;
+		cq->overrun = true;
+	}
+	spin_unlock_bh(&cq->lock);
+
+	if (event && cq->ib.comp_handler)
+		cq->ib.comp_handler(&cq->ib, cq->ib.cq_context);
+	if (first)
+		odp_cq_overrun(cq);
+	return ok;
+}
+
+/**
+ * odp_cq_arm - asks for an event
+ * @cq: The queue.
+ * @flags: IB_CQ_SOLICITED or IB_CQ_NEXT_COMP; the wider one wins if both were
+ *	asked for since the last event.
+ */
+void odp_cq_arm(struct odp_cq *cq, unsigned int flags)
+{
+	spin_lock_bh(&cq->lock);
+	if (cq->armed != IB_CQ_NEXT_COMP)
+		cq->armed = flags & IB_CQ_SOLICITED_MASK;
+	spin_unlock_bh(&cq->lock);
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Halves: taking, passing on and giving up ownership.
+ *
+ * Nobody's work gets lost: a feeder first adds its work (a packet, a ring
+ * index, an event bit), then sets AGAIN; the owner first clears AGAIN, then
+ * looks for work, and gives up ownership only while AGAIN is clear.
+ *
+ *	feeder					owner
+ *	------					-----
+ *						clears AGAIN
+ *						turn: finds no work
+ *	adds work
+ *	sets AGAIN | OWNED
+ *	was OWNED: leaves it at that
+ *						OWNED -> 0 fails: AGAIN is set,
+ *						takes another turn
+ *
+ * Stopping waits until nobody owns the half. After that feeders find STOPPED,
+ * and the memory may go. A half that waits for a page is taken back from the
+ * fault service; see the timeline in mirror/fault.c.
+ */
+#include <linux/wait_bit.h>
+
+#include "half.h"
+
+/* What the workqueue may do that others may not: wait for memory. */
+#define ODP_GFP_WORK	(GFP_KERNEL | __GFP_NOFAIL)
+
+static struct workqueue_struct *odp_half_wq;
+
+/*
+ * Parks the half until the page is there. True if ownership went on to
+ * somebody else, who may have freed the half by now.
+ */
+static bool odp_half_park(struct odp_half *half, gfp_t gfp)
+{
+	int err;
+
+	WRITE_ONCE(half->parked, true);
+	half->fault_addr = half->miss.addr;
+	err = odp_fault(&half->miss, &half->waiter, gfp);
+	if (!err)
+		return true;
+
+	WRITE_ONCE(half->parked, false);
+	odp_miss_drop(&half->miss);
+	/* Short of memory: the next turn misses again, where it can wait. */
+	if (err == -ENOMEM)
+		queue_work(odp_half_wq, &half->work);
+	return err == -ENOMEM;
+}
+
+/* Gives the half up; false if there is more to do. */
+static bool odp_half_release(struct odp_half *half)
+{
+	int old = ODP_HALF_OWNED;
+
+	if (atomic_try_cmpxchg(&half->state, &old, 0))
+		return true;
+	if (!(old & ODP_HALF_STOPPED))
+		return false;
+	atomic_andnot(ODP_HALF_OWNED | ODP_HALF_AGAIN, &half->state);
+	/* Only uses the address: the half may be gone. */
+	wake_up_var(&half->state);
+	return true;
+}
+
+static void odp_half_run(struct odp_half *half, gfp_t gfp)
+{
+	enum odp_turn turn;
+
+	do {
+		atomic_fetch_andnot(ODP_HALF_AGAIN, &half->state);
+		if (atomic_read(&half->state) & ODP_HALF_STOPPED)
+			continue;
+
+		turn = half->turn(half);
+		half->pins = NULL;
+		if (turn == ODP_TURN_MISS && odp_half_park(half, gfp))
+			return;
+		if (turn == ODP_TURN_MORE) {
+			queue_work(odp_half_wq, &half->work);
+			return;
+		}
+		if (turn == ODP_TURN_MISS)
+			atomic_or(ODP_HALF_AGAIN, &half->state);
+	} while (!odp_half_release(half));
+}
+
+static void odp_half_work(struct work_struct *work)
+{
+	odp_half_run(container_of(work, struct odp_half, work), ODP_GFP_WORK);
+}
+
+/* In the thread of the fault service, which holds the pins meanwhile. */
+static void odp_half_resume(struct odp_waiter *waiter)
+{
+	struct odp_half *half = container_of(waiter, struct odp_half, waiter);
+
+	WRITE_ONCE(half->parked, false);
+	half->fault_err = waiter->err;
+	half->pins = waiter->pins;
+	odp_half_run(half, ODP_GFP_WORK);
+}
+
+/**
+ * odp_half_missed - what to make of a miss
+ * @half: The half, with its miss filled in. Owner only.
+ *
+ * Return: -EAGAIN: the turn ends with ODP_TURN_MISS. Another error: this page
+ * was just waited for and cannot be had; the miss is dropped.
+ */
+int odp_half_missed(struct odp_half *half)
+{
+	int err = half->fault_err;
+
+	half->fault_err = 0;
+	if (!err || half->fault_addr != half->miss.addr)
+		return -EAGAIN;
+	odp_miss_drop(&half->miss);
+	return err;
+}
+
+/**
+ * odp_half_kick - gets work done that was added before
+ * @half: The half.
+ *
+ * Any context but hard interrupts. Runs the half, or leaves the work to who
+ * does. The caller keeps the half from being freed.
+ */
+void odp_half_kick(struct odp_half *half)
+{
+	int old = atomic_fetch_or(ODP_HALF_OWNED | ODP_HALF_AGAIN,
+				  &half->state);
+
+	if (!(old & ODP_HALF_OWNED))
+		odp_half_run(half, GFP_NOWAIT);
+}
+
+/**
+ * odp_half_stop - makes a half rest
+ * @half: The half.
+ *
+ * May sleep, but not for a page. On return nobody runs the half and its packets
+ * are gone; kicks do nothing until odp_half_start().
+ */
+void odp_half_stop(struct odp_half *half)
+{
+	atomic_or(ODP_HALF_STOPPED, &half->state);
+	if (odp_waiter_close(&half->waiter))
+		atomic_andnot(ODP_HALF_OWNED | ODP_HALF_AGAIN, &half->state);
+	wait_var_event(&half->state,
+		       !(atomic_read(&half->state) & ODP_HALF_OWNED));
+	WRITE_ONCE(half->parked, false);
+	half->fault_err = 0;
+	skb_queue_purge(&half->rx);
+}
+
+/**
+ * odp_half_start - undoes odp_half_stop()
+ * @half: The half.
+ */
+void odp_half_start(struct odp_half *half)
+{
+	skb_queue_purge(&half->rx);
+	odp_waiter_open(&half->waiter);
+	atomic_andnot(ODP_HALF_STOPPED, &half->state);
+}
+
+/**
+ * odp_half_init - prepares a half, running
+ * @half: The half.
+ * @turn: Does its work.
+ */
+void odp_half_init(struct odp_half *half,
+		   enum odp_turn (*turn)(struct odp_half *half))
+{
+	atomic_set(&half->state, 0);
+	half->turn = turn;
+	skb_queue_head_init(&half->rx);
+	INIT_WORK(&half->work, odp_half_work);
+	odp_waiter_init(&half->waiter, odp_half_resume);
+}
+
+int odp_half_module_init(void)
+{
+	odp_half_wq = alloc_workqueue("odp", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return odp_half_wq ? 0 : -ENOMEM;
+}
+
+void odp_half_module_exit(void)
+{
+	destroy_workqueue(odp_half_wq);
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Packets: headers behind the UDP header, IBTA volume 1 chapter 9.
+ */
+#include "packet.h"
+#include "qp.h"
+
+#define P_SEND	(ODP_PKT_VALID | ODP_PKT_SEND | ODP_PKT_PAYLOAD)
+#define P_WRITE	(ODP_PKT_VALID | ODP_PKT_WRITE | ODP_PKT_PAYLOAD)
+#define P_READ	(ODP_PKT_VALID | ODP_PKT_READ)
+#define P_ANSWER	(P_READ | ODP_PKT_RESPONSE | ODP_PKT_PAYLOAD)
+#define P_FIRST	ODP_PKT_FIRST
+#define P_LAST	ODP_PKT_LAST
+#define P_ONLY	(ODP_PKT_FIRST | ODP_PKT_LAST)
+#define P_RETH	ODP_PKT_RETH
+#define P_AETH	ODP_PKT_AETH
+#define P_IMM	ODP_PKT_IMM
+
+static const u16 odp_opcodes[] = {
+	[IB_OPCODE_RC_SEND_FIRST]			= P_SEND | P_FIRST,
+	[IB_OPCODE_RC_SEND_MIDDLE]			= P_SEND,
+	[IB_OPCODE_RC_SEND_LAST]			= P_SEND | P_LAST,
+	[IB_OPCODE_RC_SEND_LAST_WITH_IMMEDIATE]		= P_SEND | P_LAST | P_IMM,
+	[IB_OPCODE_RC_SEND_ONLY]			= P_SEND | P_ONLY,
+	[IB_OPCODE_RC_SEND_ONLY_WITH_IMMEDIATE]		= P_SEND | P_ONLY | P_IMM,
+	[IB_OPCODE_RC_RDMA_WRITE_FIRST]			= P_WRITE | P_FIRST | P_RETH,
+	[IB_OPCODE_RC_RDMA_WRITE_MIDDLE]		= P_WRITE,
+	[IB_OPCODE_RC_RDMA_WRITE_LAST]			= P_WRITE | P_LAST,
+	[IB_OPCODE_RC_RDMA_WRITE_LAST_WITH_IMMEDIATE]	= P_WRITE | P_LAST | P_IMM,
+	[IB_OPCODE_RC_RDMA_WRITE_ONLY]			= P_WRITE | P_ONLY | P_RETH,
+	[IB_OPCODE_RC_RDMA_WRITE_ONLY_WITH_IMMEDIATE]	=
+		P_WRITE | P_ONLY | P_RETH | P_IMM,
+	[IB_OPCODE_RC_RDMA_READ_REQUEST]		= P_READ | P_ONLY | P_RETH,
+	[IB_OPCODE_RC_RDMA_READ_RESPONSE_FIRST]		= P_ANSWER | P_FIRST | P_AETH,
+	[IB_OPCODE_RC_RDMA_READ_RESPONSE_MIDDLE]	= P_ANSWER,
+	[IB_OPCODE_RC_RDMA_READ_RESPONSE_LAST]		= P_ANSWER | P_LAST | P_AETH,
+	[IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY]		= P_ANSWER | P_ONLY | P_AETH,
+	[IB_OPCODE_RC_ACKNOWLEDGE]			=
+		ODP_PKT_VALID | ODP_PKT_RESPONSE | P_ONLY | P_AETH,
+};
+
+/**
+ * odp_opcode_flags - what an opcode means
+ * @opcode: Any value.
+ *
+ * Return: enum odp_packet_flags; 0 if the opcode is not known here.
+ */
+u32 odp_opcode_flags(u8 opcode)
+{
+	return opcode < ARRAY_SIZE(odp_opcodes) ? odp_opcodes[opcode] : 0;
+}
+
+static u32 odp_header_len(u32 flags)
+{
+	u32 len = sizeof(struct odp_bth);
+
+	if (flags & ODP_PKT_RETH)
+		len += sizeof(struct odp_reth);
+	if (flags & ODP_PKT_AETH)
+		len += sizeof(struct odp_aeth);
+	if (flags & ODP_PKT_IMM)
+		len += sizeof(__be32);
+	return len;
+}
+
+/**
+ * odp_packet_parse - takes a received packet apart
+ * @skb: Linear; odp_packet() of it is filled in.
+ * @bth: Where the base transport header is.
+ * @len: Bytes from there to the end of the UDP datagram.
+ *
+ * Return: false if it is no packet that this device understands.
+ */
+bool odp_packet_parse(struct sk_buff *skb, struct odp_bth *bth, u32 len)
+{
+	struct odp_packet *pkt = odp_packet(skb);
+	u32 header, pad;
+
+	if (len < sizeof(*bth) + ODP_ICRC_SIZE ||
+	    bth->flags & ODP_BTH_VERSION_MASK)
+		return false;
+	pkt->flags = odp_opcode_flags(bth->opcode);
+	if (!pkt->flags)
+		return false;
+
+	header = odp_header_len(pkt->flags);
+	pad = (bth->flags & ODP_BTH_PAD_MASK) >> ODP_BTH_PAD_SHIFT;
+	if (len < header + pad + ODP_ICRC_SIZE)
+		return false;
+	pkt->bth = bth;
+	pkt->payload = (void *)bth + header;
+	pkt->len = len - header - pad - ODP_ICRC_SIZE;
+	pkt->psn = be32_to_cpu(bth->psn) & ODP_PSN_MASK;
+	return !pkt->len || pkt->flags & ODP_PKT_PAYLOAD;
+}
+
+static void *odp_put_extensions(struct sk_buff *skb, u32 flags,
+				const struct odp_packet_spec *spec)
+{
+	if (flags & ODP_PKT_RETH) {
+		struct odp_reth *reth = skb_put(skb, sizeof(*reth));
+
+		reth->va = cpu_to_be64(spec->reth->va);
+		reth->rkey = cpu_to_be32(spec->reth->rkey);
+		reth->len = cpu_to_be32(spec->reth->left);
+	}
+	if (flags & ODP_PKT_AETH) {
+		struct odp_aeth *aeth = skb_put(skb, sizeof(*aeth));
+
+		aeth->smsn = cpu_to_be32((u32)spec->syndrome << 24 | spec->msn);
+	}
+	if (flags & ODP_PKT_IMM)
+		*(__be32 *)skb_put(skb, sizeof(__be32)) = spec->imm;
+	return skb_put(skb, spec->len);
+}
+
+/**
+ * odp_packet_new - makes a packet
+ * @qp: The queue pair that sends it.
+ * @spec: What it is.
+ * @payload: Set to where spec->len bytes have to be filled in.
+ *
+ * Any context but hard interrupts. Return: the packet, from the base transport
+ * header to the room for the ICRC, or NULL if there is no memory.
+ */
+struct sk_buff *odp_packet_new(struct odp_qp *qp,
+			       const struct odp_packet_spec *spec,
+			       void **payload)
+{
+	u32 flags = odp_opcode_flags(spec->opcode);
+	u32 pad = -spec->len & 3;
+	struct odp_bth *bth;
+	struct sk_buff *skb;
+
+	skb = alloc_skb(ODP_HEADROOM + odp_header_len(flags) + spec->len + pad +
+			ODP_ICRC_SIZE, GFP_ATOMIC | __GFP_NOWARN);
+	if (!skb)
+		return NULL;
+	skb_reserve(skb, ODP_HEADROOM);
+
+	bth = skb_put(skb, sizeof(*bth));
+	bth->opcode = spec->opcode;
+	bth->flags = ODP_BTH_MIGRATED | pad << ODP_BTH_PAD_SHIFT |
+		     (spec->solicited ? ODP_BTH_SOLICITED : 0);
+	bth->pkey = cpu_to_be16(qp->pkey);
+	bth->qpn = cpu_to_be32(qp->dest_qpn);
+	bth->psn = cpu_to_be32(spec->psn |
+			       (spec->ack_req ? ODP_BTH_ACK_REQ : 0));
+	*payload = odp_put_extensions(skb, flags, spec);
+	skb_put_zero(skb, pad);
+	skb_put(skb, ODP_ICRC_SIZE);
+	return skb;
+}

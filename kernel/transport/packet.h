@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Packets: made, sent, taken apart.
+ */
+#ifndef ODP_PACKET_H
+#define ODP_PACKET_H
+
+#include <linux/skbuff.h>
+
+#include "wire.h"
+
+struct odp_dev;
+struct odp_qp;
+
+/**
+ * enum odp_packet_flags - what an opcode of the RC service means
+ * @ODP_PKT_VALID: The opcode is known here.
+ * @ODP_PKT_RESPONSE: For the requester; else for the responder.
+ * @ODP_PKT_FIRST: Begins a message.
+ * @ODP_PKT_LAST: Ends a message.
+ * @ODP_PKT_SEND: Part of a SEND.
+ * @ODP_PKT_WRITE: Part of an RDMA WRITE.
+ * @ODP_PKT_READ: An RDMA READ request or response.
+ * @ODP_PKT_RETH: Has a RETH.
+ * @ODP_PKT_AETH: Has an AETH.
+ * @ODP_PKT_IMM: Has immediate data.
+ * @ODP_PKT_PAYLOAD: May have a payload.
+ */
+enum odp_packet_flags {
+	ODP_PKT_VALID		= BIT(0),
+	ODP_PKT_RESPONSE	= BIT(1),
+	ODP_PKT_FIRST		= BIT(2),
+	ODP_PKT_LAST		= BIT(3),
+	ODP_PKT_SEND		= BIT(4),
+	ODP_PKT_WRITE		= BIT(5),
+	ODP_PKT_READ		= BIT(6),
+	ODP_PKT_RETH		= BIT(7),
+	ODP_PKT_AETH		= BIT(8),
+	ODP_PKT_IMM		= BIT(9),
+	ODP_PKT_PAYLOAD		= BIT(10),
+};
+
+/**
+ * struct odp_packet - a received packet, kept in skb->cb
+ * @bth: Base transport header.
+ * @payload: Payload.
+ * @len: Bytes of it, without padding.
+ * @flags: enum odp_packet_flags of the opcode.
+ * @psn: PSN.
+ */
+struct odp_packet {
+	struct odp_bth *bth;
+	void *payload;
+	u32 len;
+	u32 flags;
+	u32 psn;
+};
+
+static inline struct odp_packet *odp_packet(struct sk_buff *skb)
+{
+	BUILD_BUG_ON(sizeof(struct odp_packet) > sizeof(skb->cb));
+	return (struct odp_packet *)skb->cb;
+}
+
+static inline struct odp_reth *odp_packet_reth(const struct odp_packet *pkt)
+{
+	return (void *)(pkt->bth + 1);
+}
+
+static inline struct odp_aeth *odp_packet_aeth(const struct odp_packet *pkt)
+{
+	return (void *)(pkt->bth + 1);
+}
+
+static inline __be32 odp_packet_imm(const struct odp_packet *pkt)
+{
+	bool reth = pkt->flags & ODP_PKT_RETH;
+
+	return *(__be32 *)((void *)(pkt->bth + 1) +
+			   (reth ? sizeof(struct odp_reth) : 0));
+}
+
+/**
+ * struct odp_packet_spec - a packet to be made
+ * @opcode: IB_OPCODE_RC_*.
+ * @psn: PSN.
+ * @len: Bytes of payload.
+ * @solicited: Solicited event bit.
+ * @ack_req: Acknowledge request bit.
+ * @reth: For opcodes that have one.
+ * @syndrome: For opcodes that have an AETH.
+ * @msn: The same.
+ * @imm: For opcodes that have immediate data.
+ */
+struct odp_packet_spec {
+	u8 opcode;
+	u32 psn;
+	u32 len;
+	bool solicited;
+	bool ack_req;
+	struct odp_remote *reth;
+	u8 syndrome;
+	u32 msn;
+	__be32 imm;
+};
+
+u32 odp_opcode_flags(u8 opcode);
+bool odp_packet_parse(struct sk_buff *skb, struct odp_bth *bth, u32 len);
+struct sk_buff *odp_packet_new(struct odp_qp *qp,
+			       const struct odp_packet_spec *spec,
+			       void **payload);
+
+/* icrc.c */
+u32 odp_icrc(const struct sk_buff *skb, const void *ip, bool v6, u32 len);
+
+/* net.c */
+void odp_packet_xmit(struct odp_qp *qp, struct sk_buff *skb);
+int odp_net_get(struct odp_dev *dev);
+void odp_net_put(struct odp_dev *dev);
+int odp_net_module_init(void);
+void odp_net_module_exit(void);
+
+#endif /* ODP_PACKET_H */

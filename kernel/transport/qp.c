@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Queue pairs: numbers, states, and packets to the right half.
+ *
+ * A queue pair is found by number under RCU and then held by a reference, so
+ * that it cannot go while a packet is delivered to it. Destroying it takes the
+ * number away, stops the halves and the timers, waits for the last reference,
+ * and then frees; nobody holds a reference for long.
+ *
+ *	packet					destroy
+ *	------					-------
+ *	odp_qp_get()
+ *						number erased
+ *						halves stopped
+ *	queued; kick finds STOPPED
+ *	odp_qp_put()
+ *						last reference gone: packets
+ *						purged, memory freed
+ */
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "packet.h"
+#include "qp.h"
+
+/* Numbers 0 and 1 are special queue pairs; the low ones look like errors. */
+#define ODP_QPN_FIRST	0x11
+
+/* RNR NAK timer code for a page that is on its way: 10.24 ms. */
+#define ODP_RNR_PARKED	20
+#define ODP_RNR_PARKED_MS	10
+
+/**
+ * struct odp_qp_handle - what a number stands for
+ * @qp: The queue pair.
+ * @ref: One for the number, one for each look-up.
+ * @idle: The last reference is gone.
+ * @rcu: Look-ups run under RCU, but the RDMA core frees a queue pair at once.
+ */
+struct odp_qp_handle {
+	struct odp_qp *qp;
+	refcount_t ref;
+	struct completion idle;
+	struct rcu_head rcu;
+};
+
+static DEFINE_XARRAY_ALLOC(odp_qps);
+static u32 odp_next_qpn = ODP_QPN_FIRST;
+
+/**
+ * odp_qp_number - gives a queue pair its number
+ * @qp: The queue pair; can be found by packets when this returns.
+ *
+ * May sleep. Return: 0 or an error.
+ */
+int odp_qp_number(struct odp_qp *qp)
+{
+	struct odp_qp_handle *handle;
+	u32 qpn;
+	int err;
+
+	handle = kzalloc(sizeof(*handle), GFP_KERNEL);
+	if (!handle)
+		return -ENOMEM;
+	handle->qp = qp;
+	refcount_set(&handle->ref, 1);
+	init_completion(&handle->idle);
+
+	err = xa_alloc_cyclic(&odp_qps, &qpn, NULL,
+			      XA_LIMIT(ODP_QPN_FIRST, ODP_QPN_MASK - 1),
+			      &odp_next_qpn, GFP_KERNEL);
+	if (err < 0) {
+		kfree(handle);
+		return err;
+	}
+	qp->handle = handle;
+	qp->ib.qp_num = qpn;
+	xa_store(&odp_qps, qpn, handle, GFP_KERNEL);
+	return 0;
+}
+
+/**
+ * odp_qp_unnumber - takes the number away
+ * @qp: The queue pair; waits until no packet is being delivered to it.
+ */
+void odp_qp_unnumber(struct odp_qp *qp)
+{
+	struct odp_qp_handle *handle = qp->handle;
+
+	xa_erase(&odp_qps, qp->ib.qp_num);
+	odp_qp_put(qp);
+	wait_for_completion(&handle->idle);
+	kfree_rcu(handle, rcu);
+}
+
+/**
+ * odp_qp_get - finds a queue pair
+ * @qpn: Its number.
+ *
+ * Return: the queue pair with a reference, or NULL.
+ */
+struct odp_qp *odp_qp_get(u32 qpn)
+{
+	struct odp_qp_handle *handle;
+	struct odp_qp *qp = NULL;
+
+	rcu_read_lock();
+	handle = xa_load(&odp_qps, qpn);
+	if (handle && refcount_inc_not_zero(&handle->ref))
+		qp = handle->qp;
+	rcu_read_unlock();
+	return qp;
+}
+
+/**
+ * odp_qp_put - undoes odp_qp_get()
+ * @qp: The queue pair.
+ */
+void odp_qp_put(struct odp_qp *qp)
+{
+	struct odp_qp_handle *handle = qp->handle;
+
+	if (refcount_dec_and_test(&handle->ref))
+		complete(&handle->idle);
+}
+
+/*
+ * A request for a responder that waits for a page. The peer must not run into
+ * a timeout meanwhile, so what it sends again is answered, with an RNR NAK for
+ * the request that waits; and so is what no longer fits. True to queue it.
+ */
+static bool odp_responder_admit(struct odp_qp *qp, u32 psn, bool *rnr)
+{
+	struct odp_responder *resp = &qp->resp;
+	bool full = skb_queue_len(&resp->half.rx) >= ODP_RX_MAX;
+	bool again = odp_psn_diff(psn, resp->rx_next) < 0;
+
+	lockdep_assert_held(&resp->half.rx.lock);
+
+	*rnr = false;
+	if (!READ_ONCE(resp->half.parked) || !(full || again)) {
+		if (!full)
+			resp->rx_next = odp_psn_add(psn, 1);
+		return !full;
+	}
+	if (time_after_eq(jiffies, resp->rnr_again)) {
+		resp->rnr_again = jiffies + msecs_to_jiffies(ODP_RNR_PARKED_MS);
+		*rnr = true;
+	}
+	return false;
+}
+
+static void odp_responder_receive(struct odp_qp *qp, struct sk_buff *skb)
+{
+	struct sk_buff_head *rx = &qp->resp.half.rx;
+	bool admit, rnr;
+
+	spin_lock_bh(&rx->lock);
+	admit = odp_responder_admit(qp, odp_packet(skb)->psn, &rnr);
+	if (admit)
+		__skb_queue_tail(rx, skb);
+	spin_unlock_bh(&rx->lock);
+
+	if (admit) {
+		odp_half_kick(&qp->resp.half);
+		return;
+	}
+	odp_count(qp->dev, ODP_STAT_RX_DROPPED);
+	kfree_skb(skb);
+	if (rnr)
+		odp_responder_ack(qp, READ_ONCE(qp->resp.epsn),
+				  ODP_AETH_RNR | ODP_RNR_PARKED);
+}
+
+/**
+ * odp_qp_receive - takes in a packet
+ * @qp: The queue pair, held.
+ * @skb: Parsed and checked; consumed.
+ */
+void odp_qp_receive(struct odp_qp *qp, struct sk_buff *skb)
+{
+	enum ib_qp_state state = smp_load_acquire(&qp->state);
+	struct odp_half *half = &qp->req.half;
+
+	if (!(odp_packet(skb)->flags & ODP_PKT_RESPONSE)) {
+		if (state == IB_QPS_RTR || state == IB_QPS_RTS) {
+			odp_responder_receive(qp, skb);
+			return;
+		}
+	} else if (state == IB_QPS_RTS &&
+		   skb_queue_len(&half->rx) < ODP_RX_MAX) {
+		skb_queue_tail(&half->rx, skb);
+		odp_half_kick(half);
+		return;
+	}
+	odp_count(qp->dev, ODP_STAT_RX_DROPPED);
+	kfree_skb(skb);
+}
+
+/**
+ * odp_qp_init_halves - prepares what works
+ * @qp: The queue pair, with its queues.
+ */
+void odp_qp_init_halves(struct odp_qp *qp)
+{
+	spin_lock_init(&qp->lock);
+	odp_requester_init(qp);
+	odp_responder_init(qp);
+}
+
+/**
+ * odp_qp_stop - makes a queue pair rest
+ * @qp: The queue pair. May sleep, but not for a page.
+ */
+void odp_qp_stop(struct odp_qp *qp)
+{
+	odp_half_stop(&qp->req.half);
+	odp_half_stop(&qp->resp.half);
+	odp_requester_stop(qp);
+}
+
+/**
+ * odp_qp_restart - brings a stopped queue pair back to its beginnings
+ * @qp: The queue pair.
+ */
+void odp_qp_restart(struct odp_qp *qp)
+{
+	odp_requester_reset(qp);
+	odp_responder_reset(qp);
+	odp_half_start(&qp->req.half);
+	odp_half_start(&qp->resp.half);
+}
+
+/**
+ * odp_qp_kick - looks for work on both sides
+ * @qp: The queue pair.
+ */
+void odp_qp_kick(struct odp_qp *qp)
+{
+	odp_half_kick(&qp->req.half);
+	odp_half_kick(&qp->resp.half);
+}
+
+/**
+ * odp_qp_fail - moves a queue pair to the error state
+ * @qp: The queue pair. Both halves flush their queues from now on.
+ */
+void odp_qp_fail(struct odp_qp *qp)
+{
+	bool failed;
+
+	spin_lock_bh(&qp->lock);
+	failed = qp->state == IB_QPS_RTR || qp->state == IB_QPS_RTS;
+	if (failed)
+		smp_store_release(&qp->state, IB_QPS_ERR);
+	spin_unlock_bh(&qp->lock);
+	if (failed)
+		odp_qp_kick(qp);
+}
+
+/**
+ * odp_qp_event - tells the user of a queue pair
+ * @qp: The queue pair.
+ * @type: What happened.
+ */
+void odp_qp_event(struct odp_qp *qp, enum ib_event_type type)
+{
+	struct ib_event event = {
+		.device = qp->ib.device,
+		.element.qp = &qp->ib,
+		.event = type,
+	};
+
+	if (qp->ib.event_handler)
+		qp->ib.event_handler(&event, qp->ib.qp_context);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Queue pairs at work.
+ */
+#ifndef ODP_QP_H
+#define ODP_QP_H
+
+#include <linux/hrtimer.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/mutex.h>
+#include <linux/timer.h>
+#include <net/dst_cache.h>
+#include <rdma/ib_verbs.h>
+
+#include "../odp.h"
+#include "cqueue.h"
+#include "half.h"
+#include "ring.h"
+#include "wire.h"
+
+/* PSNs that a requester has outstanding at most. */
+#define ODP_WINDOW		128U
+/* PSNs of one READ request packet at most; long READs are cut up. */
+#define ODP_READ_SEGMENT	64U
+/* PSNs after which an acknowledgement is asked for. */
+#define ODP_ACK_INTERVAL	32U
+/* Packets that wait for a half at most. */
+#define ODP_RX_MAX		1024U
+
+/**
+ * struct odp_av - where packets go
+ * @family: AF_INET or AF_INET6; 0 if not set yet.
+ * @saddr4: Own address (AF_INET), and so on.
+ * @daddr4: Peer's address.
+ * @saddr6: Own address (AF_INET6).
+ * @daddr6: Peer's address.
+ * @oif: Index of the interface that has the own address.
+ * @flow_label: From the GRH, 20 bits.
+ * @sport: UDP source port.
+ * @tos: Traffic class.
+ * @ttl: Hop limit.
+ */
+struct odp_av {
+	sa_family_t family;
+	union {
+		struct {
+			__be32 saddr4;
+			__be32 daddr4;
+		};
+		struct {
+			struct in6_addr saddr6;
+			struct in6_addr daddr6;
+		};
+	};
+	int oif;
+	u32 flow_label;
+	__be16 sport;
+	u8 tos;
+	u8 ttl;
+};
+
+/**
+ * struct odp_swqe - a send request in the kernel's hands
+ * @length: Bytes of the message.
+ * @first_psn: PSN of its first packet; set when it is started.
+ * @npsns: PSNs that it takes.
+ * @status: If not IB_WC_SUCCESS, it fails with this when its turn comes.
+ * @wqe: The copy of the ring's entry; its odp_sge or inline data follow.
+ */
+struct odp_swqe {
+	u32 length;
+	u32 first_psn;
+	u32 npsns;
+	enum ib_wc_status status;
+	struct odp_send_wqe wqe;
+};
+
+static inline const struct odp_sge *odp_swqe_sge(const struct odp_swqe *swqe)
+{
+	return (const void *)(swqe + 1);
+}
+
+/**
+ * struct odp_sq - send queue
+ * @lock: Serializes taking requests from the ring: @tail.
+ * @kring: The ring.
+ * @swqes: Private copies, as many as the ring has entries.
+ * @stride: Bytes from one to the next.
+ * @max_sge: Of one request.
+ * @max_inline: Bytes of one request.
+ * @tail: Requests taken. Written with release.
+ * @head: Requests completed. Requester only; others use it as a lower bound.
+ */
+struct odp_sq {
+	spinlock_t lock;
+	struct odp_kring kring;
+	void *swqes;
+	size_t stride;
+	u32 max_sge;
+	u32 max_inline;
+	u32 tail;
+	u32 head;
+};
+
+static inline struct odp_swqe *odp_sq_entry(const struct odp_sq *sq, u32 index)
+{
+	return sq->swqes + (size_t)(index & (sq->kring.depth - 1)) * sq->stride;
+}
+
+/**
+ * struct odp_rwqe - the receive request in the responder's hands
+ * @wr_id: From the entry.
+ * @length: Bytes that fit.
+ * @num_sge: Number of @sge.
+ * @sge: The copy of the ring's.
+ */
+struct odp_rwqe {
+	u64 wr_id;
+	u64 length;
+	u32 num_sge;
+	struct odp_sge sge[];
+};
+
+/**
+ * struct odp_rq - receive queue; all of it belongs to the responder
+ * @kring: The ring.
+ * @head: Requests taken.
+ * @max_sge: Of one request.
+ * @rwqe: The request that the current message fills.
+ */
+struct odp_rq {
+	struct odp_kring kring;
+	u32 head;
+	u32 max_sge;
+	struct odp_rwqe *rwqe;
+};
+
+/**
+ * struct odp_requester - sends requests and completes them
+ * @half: Ownership; all that follows belongs to the owner but where said.
+ * @unsent: Index of the first send request not started yet.
+ * @cur: Index of the one that is sent from now.
+ * @offset: Bytes of it that are sent (or asked for, of a READ).
+ * @psn: PSN of the next packet to be sent.
+ * @max_psn: The same, had nothing been sent twice.
+ * @una: PSN of the oldest packet not acknowledged.
+ * @reads: READ request packets outstanding.
+ * @unasked: PSNs sent since an acknowledgement was asked for.
+ * @retries: Retries left until there is progress.
+ * @rnr_retries: The same for RNR NAKs.
+ * @rnr_wait: Waiting for @rnr_timer.
+ * @gap: A response was lost and the retry for it is under way.
+ * @was_parked: The last turn ended with a miss.
+ * @deadline: When to retry if there is no progress, jiffies.
+ * @timer: Wakes the half at @deadline or before.
+ * @rnr_timer: Wakes the half after an RNR NAK.
+ * @rnr_due: @rnr_timer has fired. Atomic.
+ */
+struct odp_requester {
+	struct odp_half half;
+	u32 unsent;
+	u32 cur;
+	u32 offset;
+	u32 psn;
+	u32 max_psn;
+	u32 una;
+	u32 reads;
+	u32 unasked;
+	u8 retries;
+	u8 rnr_retries;
+	bool rnr_wait;
+	bool gap;
+	bool was_parked;
+	unsigned long deadline;
+	struct timer_list timer;
+	struct hrtimer rnr_timer;
+	bool rnr_due;
+};
+
+/**
+ * enum odp_message - the message that the responder is in
+ * @ODP_MSG_NONE: None; the next packet begins one.
+ * @ODP_MSG_SEND: A SEND.
+ * @ODP_MSG_WRITE: An RDMA WRITE.
+ */
+enum odp_message {
+	ODP_MSG_NONE,
+	ODP_MSG_SEND,
+	ODP_MSG_WRITE,
+};
+
+/**
+ * struct odp_remote - remote memory that a request names
+ * @va: Address from here on.
+ * @rkey: Key.
+ * @left: Bytes from here on.
+ */
+struct odp_remote {
+	u64 va;
+	u32 rkey;
+	u32 left;
+};
+
+/**
+ * struct odp_responder - executes requests of the peer
+ * @half: Ownership; all that follows belongs to the owner but where said.
+ * @message: What the next packet has to go on with.
+ * @epsn: PSN that is expected next. Others use it for RNR NAKs.
+ * @msn: Messages executed, 24 bits.
+ * @naked: A NAK for @epsn was sent; what follows is dropped till it comes.
+ * @ack_due: An acknowledgement is owed.
+ * @write: Where the current RDMA WRITE goes on.
+ * @have_rwqe: odp_rq.rwqe is in use.
+ * @received: Bytes that the current SEND has delivered.
+ * @reading: A READ is being answered with @read.
+ * @read: What is still to be sent of it.
+ * @read_psn: PSN of the next response packet.
+ * @read_first: The next response packet is the first.
+ * @rx_next: PSN after that of the last request that was queued. Protected by
+ *	the lock of half.rx.
+ * @rnr_again: When the next RNR NAK of a parked responder may be sent, jiffies.
+ *	Protected by the lock of half.rx.
+ */
+struct odp_responder {
+	struct odp_half half;
+	enum odp_message message;
+	u32 epsn;
+	u32 msn;
+	bool naked;
+	bool ack_due;
+	struct odp_remote write;
+	bool have_rwqe;
+	u32 received;
+	bool reading;
+	struct odp_remote read;
+	u32 read_psn;
+	bool read_first;
+	u32 rx_next;
+	unsigned long rnr_again;
+};
+
+/**
+ * struct odp_qp - a queue pair
+ * @ib: The RDMA core's part.
+ * @dev: The device.
+ * @handle: What its number stands for, see qp.c.
+ * @mutex: Serializes modify, query and destroy; protects @attr.
+ * @lock: Protects changes of @state, which is read without.
+ * @state: enum ib_qp_state.
+ * @attr: Attributes as last modified.
+ * @access: enum ib_access_flags that the peer has.
+ * @mtu: Payload of a packet.
+ * @dest_qpn: The peer's number.
+ * @pkey: Partition key of packets.
+ * @ack_timeout: jiffies; 0 is never.
+ * @sig_all: Every send request has a completion.
+ * @av: The peer's address.
+ * @dst: Cached route.
+ * @sq: Send queue.
+ * @rq: Receive queue.
+ * @req: Requester.
+ * @resp: Responder.
+ * @mmap: How user space maps the rings; owns the memory.
+ */
+struct odp_qp {
+	struct ib_qp ib;
+	struct odp_dev *dev;
+	struct odp_qp_handle *handle;
+	struct mutex mutex;
+	spinlock_t lock;
+	enum ib_qp_state state;
+	struct ib_qp_attr attr;
+
+	int access;
+	u32 mtu;
+	u32 dest_qpn;
+	u16 pkey;
+	unsigned long ack_timeout;
+	bool sig_all;
+	struct odp_av av;
+	struct dst_cache dst;
+
+	struct odp_sq sq;
+	struct odp_rq rq;
+	struct odp_requester req;
+	struct odp_responder resp;
+	struct odp_mmap *mmap;
+};
+
+static inline struct odp_qp *to_odp_qp(struct ib_qp *ib)
+{
+	return container_of(ib, struct odp_qp, ib);
+}
+
+static inline struct odp_cq *odp_qp_send_cq(struct odp_qp *qp)
+{
+	return to_odp_cq(qp->ib.send_cq);
+}
+
+static inline struct odp_cq *odp_qp_recv_cq(struct odp_qp *qp)
+{
+	return to_odp_cq(qp->ib.recv_cq);
+}
+
+/* qp.c: numbers, state */
+int odp_qp_number(struct odp_qp *qp);
+void odp_qp_unnumber(struct odp_qp *qp);
+struct odp_qp *odp_qp_get(u32 qpn);
+void odp_qp_put(struct odp_qp *qp);
+void odp_qp_receive(struct odp_qp *qp, struct sk_buff *skb);
+void odp_qp_init_halves(struct odp_qp *qp);
+void odp_qp_stop(struct odp_qp *qp);
+void odp_qp_restart(struct odp_qp *qp);
+void odp_qp_kick(struct odp_qp *qp);
+void odp_qp_fail(struct odp_qp *qp);
+void odp_qp_event(struct odp_qp *qp, enum ib_event_type type);
+
+/* queues.c: send and receive requests */
+int odp_sq_take(struct odp_qp *qp);
+bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status);
+void odp_rq_need_kick(struct odp_qp *qp, bool need);
+
+/* sg.c: memory of requests */
+int odp_sg_copy(struct odp_qp *qp, struct odp_half *half,
+		const struct odp_sge *sge, u32 num_sge, u32 offset, void *buf,
+		u32 len, bool write);
+int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
+		     int access);
+int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
+		    struct odp_remote *remote, void *buf, u32 len, bool write);
+
+/* requester.c, completer.c */
+void odp_requester_init(struct odp_qp *qp);
+void odp_requester_reset(struct odp_qp *qp);
+void odp_requester_stop(struct odp_qp *qp);
+void odp_requester_seek(struct odp_qp *qp, u32 psn);
+bool odp_requester_go_back(struct odp_qp *qp);
+void odp_requester_progress(struct odp_qp *qp);
+void odp_requester_rnr(struct odp_qp *qp, u8 timer);
+void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
+			    u8 syndrome);
+void odp_requester_fail(struct odp_qp *qp, enum ib_wc_status status,
+			u8 syndrome);
+int odp_completer_run(struct odp_qp *qp, struct sk_buff *skb);
+
+/* responder.c */
+void odp_responder_init(struct odp_qp *qp);
+void odp_responder_reset(struct odp_qp *qp);
+void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome);
+
+#endif /* ODP_QP_H */

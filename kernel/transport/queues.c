@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Queues: taking requests out of the shared rings.
+ *
+ * An entry is copied once, into memory that user space cannot reach, then
+ * checked, then used. Indices that make no sense take nothing.
+ */
+#include "qp.h"
+
+static u64 odp_sge_length(const struct odp_sge *sge, u32 num_sge)
+{
+	u64 length = 0;
+
+	while (num_sge--)
+		length += sge++->length;
+	return length;
+}
+
+static bool odp_swqe_opcode_ok(u8 opcode)
+{
+	switch (opcode) {
+	case IB_WR_SEND:
+	case IB_WR_SEND_WITH_IMM:
+	case IB_WR_RDMA_WRITE:
+	case IB_WR_RDMA_WRITE_WITH_IMM:
+	case IB_WR_RDMA_READ:
+		return true;
+	default:
+		return false;
+	}
+}
+
+#define ODP_SEND_FLAGS	(IB_SEND_FENCE | IB_SEND_SIGNALED | \
+			 IB_SEND_SOLICITED | IB_SEND_INLINE)
+
+/* Checks a copy and finds its length; a bad one fails when its turn comes. */
+static void odp_swqe_check(const struct odp_sq *sq, struct odp_swqe *swqe)
+{
+	const struct odp_send_wqe *wqe = &swqe->wqe;
+	u64 length;
+
+	swqe->length = 0;
+	swqe->npsns = 0;
+	swqe->status = IB_WC_LOC_QP_OP_ERR;
+	if (!odp_swqe_opcode_ok(wqe->opcode) || wqe->flags & ~ODP_SEND_FLAGS)
+		return;
+	if (wqe->flags & IB_SEND_INLINE) {
+		if (wqe->opcode == IB_WR_RDMA_READ ||
+		    wqe->inline_length > sq->max_inline)
+			return;
+		length = wqe->inline_length;
+	} else {
+		if (wqe->num_sge > sq->max_sge)
+			return;
+		length = odp_sge_length(odp_swqe_sge(swqe), wqe->num_sge);
+	}
+	swqe->status = IB_WC_LOC_LEN_ERR;
+	if (length > ODP_MAX_MSG_SIZE)
+		return;
+	swqe->length = length;
+	swqe->status = IB_WC_SUCCESS;
+}
+
+/**
+ * odp_sq_take - takes over the send requests that user space has posted
+ * @qp: The queue pair.
+ *
+ * Return: 0, or -EINVAL with none taken if the state or the ring's index is
+ * wrong.
+ */
+int odp_sq_take(struct odp_qp *qp)
+{
+	enum ib_qp_state state = READ_ONCE(qp->state);
+	struct odp_sq *sq = &qp->sq;
+	u32 tail, user;
+	int err = -EINVAL;
+
+	if (state != IB_QPS_RTS && state != IB_QPS_ERR)
+		return -EINVAL;
+
+	spin_lock(&sq->lock);
+	tail = sq->tail;
+	user = odp_kring_user_index(&sq->kring);
+	if (user - tail > sq->kring.depth - (tail - READ_ONCE(sq->head)))
+		goto out;
+	for (; tail != user; tail++) {
+		struct odp_swqe *swqe = odp_sq_entry(sq, tail);
+
+		memcpy(&swqe->wqe, odp_kring_entry(&sq->kring, tail),
+		       sq->kring.stride);
+		/* From here on only the copy is read. */
+		barrier();
+		odp_swqe_check(sq, swqe);
+	}
+	smp_store_release(&sq->tail, tail);
+	err = 0;
+out:
+	spin_unlock(&sq->lock);
+	return err;
+}
+
+/**
+ * odp_rq_take - takes the next receive request
+ * @qp: The queue pair. Responder only.
+ * @status: IB_WC_SUCCESS, or what is wrong with the request.
+ *
+ * Return: false if there is none; else it is in odp_rq.rwqe.
+ */
+bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status)
+{
+	struct odp_rwqe *rwqe = qp->rq.rwqe;
+	struct odp_rq *rq = &qp->rq;
+	const struct odp_recv_wqe *wqe;
+	u32 avail;
+
+	*status = IB_WC_SUCCESS;
+	if (!rq->kring.depth)
+		return false;
+	avail = odp_kring_user_index(&rq->kring) - rq->head;
+	if (!avail || avail > rq->kring.depth)
+		return false;
+
+	wqe = odp_kring_entry(&rq->kring, rq->head);
+	rwqe->wr_id = READ_ONCE(wqe->wr_id);
+	rwqe->num_sge = READ_ONCE(wqe->num_sge);
+	if (rwqe->num_sge > rq->max_sge) {
+		rwqe->num_sge = 0;
+		*status = IB_WC_LOC_QP_OP_ERR;
+	}
+	memcpy(rwqe->sge, wqe + 1, rwqe->num_sge * sizeof(*rwqe->sge));
+	barrier();
+	rwqe->length = odp_sge_length(rwqe->sge, rwqe->num_sge);
+
+	rq->head++;
+	odp_kring_set_kernel_index(&rq->kring, rq->head);
+	return true;
+}
+
+/**
+ * odp_rq_need_kick - asks user space to announce receive requests, or not to
+ * @qp: The queue pair. Responder only.
+ * @need: Whether.
+ *
+ * When this has asked, look at the ring once more before going to rest: it
+ * pairs with the barrier between publishing an entry and reading the flag.
+ */
+void odp_rq_need_kick(struct odp_qp *qp, bool need)
+{
+	if (!qp->rq.kring.depth)
+		return;
+	WRITE_ONCE(qp->rq.kring.ring->flags, need ? ODP_RING_NEED_KICK : 0);
+	smp_mb();
+}

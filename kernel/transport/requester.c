@@ -1,0 +1,537 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The requester: turns send requests into packets, in order, and goes back to
+ * the oldest packet that is not acknowledged when one was lost.
+ *
+ *	  una			  psn			max_psn
+ *	---+-----------------------+-----------------------+----- PSNs
+ *	   | sent, not acknowledged| sent once, to be sent | new
+ *	   |			   | again		   |
+ *
+ * A send request gets its PSNs when it is started, that is when psn reaches
+ * max_psn at its beginning; everything about a PSN follows from that: the
+ * request, the offset in it, and, for a READ, where the response belongs.
+ *
+ * A long READ is asked for in segments, so that the peer never has more than a
+ * window's worth of responses to send; segments begin at fixed PSNs, also when
+ * one is asked for again in the middle.
+ *
+ * IBTA volume 1: 9.7 (reliable service), 9.9 (error detection and handling).
+ */
+#include <linux/jiffies.h>
+
+#include "packet.h"
+#include "qp.h"
+
+static struct odp_qp *odp_req_qp(struct odp_half *half)
+{
+	return container_of(half, struct odp_qp, req.half);
+}
+
+static bool odp_req_outstanding(const struct odp_requester *req)
+{
+	return req->una != req->max_psn;
+}
+
+static void odp_req_set_deadline(struct odp_qp *qp)
+{
+	qp->req.deadline = jiffies + qp->ack_timeout;
+}
+
+/**
+ * odp_requester_progress - the peer has answered with something new
+ * @qp: The queue pair. Requester only.
+ */
+void odp_requester_progress(struct odp_qp *qp)
+{
+	struct odp_requester *req = &qp->req;
+
+	req->retries = qp->attr.retry_cnt;
+	req->rnr_retries = qp->attr.rnr_retry;
+	req->gap = false;
+	odp_req_set_deadline(qp);
+}
+
+static enum ib_wc_opcode odp_wc_opcode(u8 opcode)
+{
+	switch (opcode) {
+	case IB_WR_RDMA_WRITE:
+	case IB_WR_RDMA_WRITE_WITH_IMM:
+		return IB_WC_RDMA_WRITE;
+	case IB_WR_RDMA_READ:
+		return IB_WC_RDMA_READ;
+	default:
+		return IB_WC_SEND;
+	}
+}
+
+/**
+ * odp_requester_complete - completes the oldest send request
+ * @qp: The queue pair. Requester only.
+ * @status: How it ended.
+ * @syndrome: Of the NAK that ended it, or 0.
+ */
+void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
+			    u8 syndrome)
+{
+	struct odp_sq *sq = &qp->sq;
+	struct odp_swqe *swqe = odp_sq_entry(sq, sq->head);
+	bool signaled = qp->sig_all || swqe->wqe.flags & IB_SEND_SIGNALED ||
+			status != IB_WC_SUCCESS;
+	struct odp_cqe cqe = {
+		.wr_id = swqe->wqe.wr_id,
+		.byte_len = swqe->length,
+		.qp_num = qp->ib.qp_num,
+		.vendor_err = syndrome,
+		.status = status,
+		.opcode = odp_wc_opcode(swqe->wqe.opcode),
+	};
+
+	/* The slot is free before user space can know of it. */
+	WRITE_ONCE(sq->head, sq->head + 1);
+	odp_kring_set_kernel_index(&sq->kring, sq->head);
+	if (signaled && !odp_cq_push(odp_qp_send_cq(qp), &cqe,
+				     status != IB_WC_SUCCESS))
+		odp_qp_fail(qp);
+}
+
+/**
+ * odp_requester_fail - ends the oldest send request, and the connection
+ * @qp: The queue pair. Requester only.
+ * @status: Why.
+ * @syndrome: Of the NAK that says so, or 0.
+ */
+void odp_requester_fail(struct odp_qp *qp, enum ib_wc_status status,
+			u8 syndrome)
+{
+	odp_requester_complete(qp, status, syndrome);
+	odp_qp_fail(qp);
+}
+
+/* True when there is nothing left to flush. */
+static bool odp_req_flush(struct odp_qp *qp)
+{
+	u32 tail = smp_load_acquire(&qp->sq.tail);
+	int budget = ODP_TURN_BUDGET;
+
+	skb_queue_purge(&qp->req.half.rx);
+	while (qp->sq.head != tail) {
+		if (!budget--)
+			return false;
+		odp_requester_complete(qp, IB_WC_WR_FLUSH_ERR, 0);
+	}
+	return true;
+}
+
+/**
+ * odp_requester_seek - goes to a PSN
+ * @qp: The queue pair. Requester only.
+ * @psn: From una to max_psn.
+ */
+void odp_requester_seek(struct odp_qp *qp, u32 psn)
+{
+	struct odp_requester *req = &qp->req;
+	struct odp_sq *sq = &qp->sq;
+
+	req->psn = psn;
+	req->offset = 0;
+	for (req->cur = sq->head; req->cur != req->unsent; req->cur++) {
+		struct odp_swqe *swqe = odp_sq_entry(sq, req->cur);
+		s32 n = odp_psn_diff(psn, swqe->first_psn);
+
+		if (n < (s32)swqe->npsns) {
+			req->offset = n * qp->mtu;
+			return;
+		}
+	}
+}
+
+/**
+ * odp_requester_go_back - sends again from the oldest PSN not acknowledged
+ * @qp: The queue pair. Requester only.
+ *
+ * Return: false if there were too many retries; the queue pair has failed then.
+ */
+bool odp_requester_go_back(struct odp_qp *qp)
+{
+	struct odp_requester *req = &qp->req;
+
+	if (!req->retries) {
+		odp_requester_fail(qp, IB_WC_RETRY_EXC_ERR, 0);
+		return false;
+	}
+	req->retries--;
+	req->reads = 0;
+	req->unasked = 0;
+	odp_requester_seek(qp, req->una);
+	odp_req_set_deadline(qp);
+	odp_count(qp->dev, ODP_STAT_TX_RETRIES);
+	return true;
+}
+
+/* RNR NAK timer codes in units of 10 us, IBTA table 45. */
+static const u32 odp_rnr_time[32] = {
+	65536, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384,
+	512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576,
+	32768, 49152,
+};
+
+/**
+ * odp_requester_rnr - waits, then sends again from the oldest PSN
+ * @qp: The queue pair. Requester only.
+ * @timer: Timer code of the RNR NAK.
+ */
+void odp_requester_rnr(struct odp_qp *qp, u8 timer)
+{
+	struct odp_requester *req = &qp->req;
+	u64 ns = odp_rnr_time[timer & ODP_AETH_DETAIL] * 10ULL * NSEC_PER_USEC;
+
+	odp_count(qp->dev, ODP_STAT_RNR_RECEIVED);
+	if (req->rnr_wait)
+		return;
+	if (!req->rnr_retries) {
+		odp_requester_fail(qp, IB_WC_RNR_RETRY_EXC_ERR,
+				   ODP_AETH_RNR | timer);
+		return;
+	}
+	/* 7 is for ever. */
+	if (req->rnr_retries < 7)
+		req->rnr_retries--;
+	req->reads = 0;
+	req->unasked = 0;
+	odp_requester_seek(qp, req->una);
+	req->rnr_wait = true;
+	hrtimer_start(&req->rnr_timer, ns_to_ktime(ns), HRTIMER_MODE_REL_SOFT);
+}
+
+static enum hrtimer_restart odp_req_rnr_fired(struct hrtimer *timer)
+{
+	struct odp_requester *req = container_of(timer, struct odp_requester,
+						 rnr_timer);
+
+	WRITE_ONCE(req->rnr_due, true);
+	odp_half_kick(&req->half);
+	return HRTIMER_NORESTART;
+}
+
+static void odp_req_timer_fired(struct timer_list *timer)
+{
+	struct odp_requester *req = from_timer(req, timer, timer);
+
+	odp_half_kick(&req->half);
+}
+
+/* False if the queue pair has failed. */
+static bool odp_req_timers(struct odp_qp *qp)
+{
+	struct odp_requester *req = &qp->req;
+
+	if (req->rnr_wait) {
+		if (!READ_ONCE(req->rnr_due))
+			return true;
+		WRITE_ONCE(req->rnr_due, false);
+		req->rnr_wait = false;
+		odp_req_set_deadline(qp);
+	}
+	if (!qp->ack_timeout || !odp_req_outstanding(req) ||
+	    time_before(jiffies, req->deadline))
+		return true;
+	odp_count(qp->dev, ODP_STAT_TX_TIMEOUTS);
+	return odp_requester_go_back(qp);
+}
+
+static void odp_req_arm_timer(struct odp_qp *qp)
+{
+	struct odp_requester *req = &qp->req;
+
+	if (qp->ack_timeout && odp_req_outstanding(req) && !req->rnr_wait &&
+	    !timer_pending(&req->timer))
+		mod_timer(&req->timer, req->deadline);
+}
+
+/* Gives the send request its PSNs; false if it is not to be started now. */
+static bool odp_req_start(struct odp_qp *qp, struct odp_swqe *swqe)
+{
+	struct odp_requester *req = &qp->req;
+
+	if (swqe->status == IB_WC_SUCCESS &&
+	    swqe->wqe.opcode == IB_WR_RDMA_READ && !qp->attr.max_rd_atomic)
+		swqe->status = IB_WC_LOC_QP_OP_ERR;
+	if (swqe->status != IB_WC_SUCCESS)
+		return true;
+	if (swqe->wqe.flags & IB_SEND_FENCE && req->reads)
+		return false;
+	swqe->first_psn = req->psn;
+	swqe->npsns = max(1U, DIV_ROUND_UP(swqe->length, qp->mtu));
+	req->unsent++;
+	return true;
+}
+
+static void odp_req_sent(struct odp_qp *qp, u32 npsns, u32 bytes)
+{
+	struct odp_requester *req = &qp->req;
+	struct odp_swqe *swqe = odp_sq_entry(&qp->sq, req->cur);
+
+	if (!odp_req_outstanding(req))
+		odp_req_set_deadline(qp);
+	req->psn = odp_psn_add(req->psn, npsns);
+	if (odp_psn_diff(req->psn, req->max_psn) > 0)
+		req->max_psn = req->psn;
+	req->offset += bytes;
+	if (req->psn == odp_psn_add(swqe->first_psn, swqe->npsns)) {
+		req->cur++;
+		req->offset = 0;
+	}
+}
+
+static u8 odp_req_opcode(const struct odp_swqe *swqe, bool first, bool last)
+{
+	bool imm = last && (swqe->wqe.opcode == IB_WR_SEND_WITH_IMM ||
+			    swqe->wqe.opcode == IB_WR_RDMA_WRITE_WITH_IMM);
+	bool write = swqe->wqe.opcode == IB_WR_RDMA_WRITE ||
+		     swqe->wqe.opcode == IB_WR_RDMA_WRITE_WITH_IMM;
+
+	if (first && last)
+		return write ? IB_OPCODE_RC_RDMA_WRITE_ONLY + imm :
+			       IB_OPCODE_RC_SEND_ONLY + imm;
+	if (last)
+		return write ? IB_OPCODE_RC_RDMA_WRITE_LAST + imm :
+			       IB_OPCODE_RC_SEND_LAST + imm;
+	if (first)
+		return write ? IB_OPCODE_RC_RDMA_WRITE_FIRST :
+			       IB_OPCODE_RC_SEND_FIRST;
+	return write ? IB_OPCODE_RC_RDMA_WRITE_MIDDLE :
+		       IB_OPCODE_RC_SEND_MIDDLE;
+}
+
+static int odp_req_gather(struct odp_qp *qp, struct odp_swqe *swqe, void *buf,
+			  u32 len)
+{
+	if (swqe->wqe.flags & IB_SEND_INLINE) {
+		memcpy(buf, (void *)(swqe + 1) + qp->req.offset, len);
+		return 0;
+	}
+	return odp_sg_copy(qp, &qp->req.half, odp_swqe_sge(swqe),
+			   swqe->wqe.num_sge, qp->req.offset, buf, len, false);
+}
+
+/* One packet of a SEND or WRITE. */
+static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
+{
+	struct odp_requester *req = &qp->req;
+	u32 len = min(qp->mtu, swqe->length - req->offset);
+	bool first = req->psn == swqe->first_psn;
+	bool last = len == swqe->length - req->offset;
+	struct odp_remote remote = {
+		.va = swqe->wqe.remote_addr,
+		.rkey = swqe->wqe.rkey,
+		.left = swqe->length,
+	};
+	struct odp_packet_spec spec = {
+		.opcode = odp_req_opcode(swqe, first, last),
+		.psn = req->psn,
+		.len = len,
+		.solicited = last && swqe->wqe.flags & IB_SEND_SOLICITED,
+		.ack_req = last || req->unasked + 1 >= ODP_ACK_INTERVAL,
+		.reth = &remote,
+		.imm = swqe->wqe.imm_data,
+	};
+	struct sk_buff *skb;
+	void *payload;
+	int err;
+
+	skb = odp_packet_new(qp, &spec, &payload);
+	/* Without memory for it, it is a packet that got lost. */
+	if (skb) {
+		err = odp_req_gather(qp, swqe, payload, len);
+		if (err) {
+			kfree_skb(skb);
+			return err;
+		}
+	}
+	req->unasked = spec.ack_req ? 0 : req->unasked + 1;
+	odp_req_sent(qp, 1, len);
+	if (skb)
+		odp_packet_xmit(qp, skb);
+	return 0;
+}
+
+/* PSNs from here to the end of the segment of a READ. */
+static u32 odp_req_segment(const struct odp_qp *qp, const struct odp_swqe *swqe)
+{
+	u32 done = odp_psn_diff(qp->req.psn, swqe->first_psn);
+
+	return min(ODP_READ_SEGMENT - done % ODP_READ_SEGMENT,
+		   swqe->npsns - done);
+}
+
+static void odp_req_send_read(struct odp_qp *qp, struct odp_swqe *swqe)
+{
+	struct odp_requester *req = &qp->req;
+	u32 npsns = odp_req_segment(qp, swqe);
+	struct odp_remote remote = {
+		.va = swqe->wqe.remote_addr + req->offset,
+		.rkey = swqe->wqe.rkey,
+		.left = min(npsns * qp->mtu, swqe->length - req->offset),
+	};
+	struct odp_packet_spec spec = {
+		.opcode = IB_OPCODE_RC_RDMA_READ_REQUEST,
+		.psn = req->psn,
+		.ack_req = true,
+		.reth = &remote,
+	};
+	struct sk_buff *skb;
+	void *payload;
+
+	skb = odp_packet_new(qp, &spec, &payload);
+	req->reads++;
+	req->unasked = 0;
+	odp_req_sent(qp, npsns, remote.left);
+	if (skb)
+		odp_packet_xmit(qp, skb);
+}
+
+/* May the next packet, which takes that many PSNs, be sent now? */
+static bool odp_req_room(const struct odp_qp *qp, const struct odp_swqe *swqe)
+{
+	const struct odp_requester *req = &qp->req;
+	u32 out = odp_psn_diff(req->psn, req->una);
+
+	if (swqe->wqe.opcode != IB_WR_RDMA_READ)
+		return out < ODP_WINDOW;
+	return req->reads < qp->attr.max_rd_atomic &&
+	       out + odp_req_segment(qp, swqe) <= ODP_WINDOW;
+}
+
+/*
+ * Sends the next packet. 1: sent; 0: nothing to be sent now; else as
+ * odp_sg_copy().
+ */
+static int odp_req_send(struct odp_qp *qp)
+{
+	struct odp_requester *req = &qp->req;
+	struct odp_swqe *swqe;
+	int err;
+
+	if (req->rnr_wait || req->cur == smp_load_acquire(&qp->sq.tail))
+		return 0;
+	swqe = odp_sq_entry(&qp->sq, req->cur);
+	if (req->cur == req->unsent && !odp_req_start(qp, swqe))
+		return 0;
+	/* A bad request fails when all before it are through. */
+	if (swqe->status != IB_WC_SUCCESS) {
+		if (qp->sq.head == req->cur)
+			odp_requester_fail(qp, swqe->status, 0);
+		return 0;
+	}
+	if (!odp_req_room(qp, swqe))
+		return 0;
+	if (swqe->wqe.opcode == IB_WR_RDMA_READ) {
+		odp_req_send_read(qp, swqe);
+		return 1;
+	}
+	err = odp_req_send_data(qp, swqe);
+	if (err && err != -EAGAIN) {
+		swqe->status = IB_WC_LOC_PROT_ERR;
+		return 1;
+	}
+	return err ?: 1;
+}
+
+/* Takes in one packet; as odp_req_send(). */
+static int odp_req_receive(struct odp_qp *qp)
+{
+	struct sk_buff *skb = skb_peek(&qp->req.half.rx);
+	int err;
+
+	if (!skb)
+		return 0;
+	err = odp_completer_run(qp, skb);
+	if (err)
+		return err;
+	skb_unlink(skb, &qp->req.half.rx);
+	consume_skb(skb);
+	return 1;
+}
+
+/* One piece of work; as odp_req_send(). */
+static int odp_req_step(struct odp_qp *qp)
+{
+	int did = odp_req_receive(qp);
+
+	if (did || READ_ONCE(qp->state) != IB_QPS_RTS)
+		return did;
+	if (!odp_req_timers(qp))
+		return 1;
+	return odp_req_send(qp);
+}
+
+static enum odp_turn odp_req_turn(struct odp_half *half)
+{
+	struct odp_qp *qp = odp_req_qp(half);
+	int budget = ODP_TURN_BUDGET;
+	int did;
+
+	/* The peer's answers had to wait with us; time starts now. */
+	if (qp->req.was_parked)
+		odp_req_set_deadline(qp);
+	qp->req.was_parked = false;
+
+	do {
+		if (smp_load_acquire(&qp->state) == IB_QPS_ERR)
+			return odp_req_flush(qp) ? ODP_TURN_IDLE :
+						   ODP_TURN_MORE;
+		did = odp_req_step(qp);
+	} while (did > 0 && --budget);
+
+	qp->req.was_parked = did < 0;
+	if (did < 0)
+		return ODP_TURN_MISS;
+	odp_req_arm_timer(qp);
+	return budget ? ODP_TURN_IDLE : ODP_TURN_MORE;
+}
+
+/**
+ * odp_requester_init - prepares the requester of a new queue pair
+ * @qp: The queue pair.
+ */
+void odp_requester_init(struct odp_qp *qp)
+{
+	odp_half_init(&qp->req.half, odp_req_turn);
+	timer_setup(&qp->req.timer, odp_req_timer_fired, 0);
+	hrtimer_init(&qp->req.rnr_timer, CLOCK_MONOTONIC,
+		     HRTIMER_MODE_REL_SOFT);
+	qp->req.rnr_timer.function = odp_req_rnr_fired;
+}
+
+/**
+ * odp_requester_reset - brings the requester back to its beginnings
+ * @qp: The queue pair, stopped.
+ */
+void odp_requester_reset(struct odp_qp *qp)
+{
+	struct odp_requester *req = &qp->req;
+
+	qp->sq.head = 0;
+	qp->sq.tail = 0;
+	odp_kring_set_kernel_index(&qp->sq.kring, 0);
+	req->unsent = 0;
+	req->cur = 0;
+	req->offset = 0;
+	req->reads = 0;
+	req->unasked = 0;
+	req->rnr_wait = false;
+	req->rnr_due = false;
+	req->was_parked = false;
+	req->gap = false;
+}
+
+/**
+ * odp_requester_stop - stops the timers
+ * @qp: The queue pair, whose requester rests: it arms none again.
+ */
+void odp_requester_stop(struct odp_qp *qp)
+{
+	del_timer_sync(&qp->req.timer);
+	hrtimer_cancel(&qp->req.rnr_timer);
+}

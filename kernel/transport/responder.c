@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The responder: executes the peer's requests, in order.
+ *
+ * A request packet is looked at until it can be executed as a whole, and only
+ * then does the expected PSN move on: a packet whose page is missing stays at
+ * the head of the queue and is executed again, from its start, when the page is
+ * there. Acknowledgements are owed for a turn and sent at its end, so that
+ * packets that arrive together are acknowledged together.
+ *
+ * A READ is answered packet by packet while later requests wait behind it.
+ *
+ * IBTA volume 1: 9.7.4 (order of validation), 9.7.5 (acknowledgements),
+ * 9.9.3 (responder errors).
+ */
+#include "packet.h"
+#include "qp.h"
+
+static struct odp_qp *odp_resp_qp(struct odp_half *half)
+{
+	return container_of(half, struct odp_qp, resp.half);
+}
+
+/**
+ * odp_responder_ack - sends an acknowledgement
+ * @qp: The queue pair.
+ * @psn: What it is about.
+ * @syndrome: ODP_SYNDROME_*, or an RNR NAK with its timer code.
+ *
+ * Any context but hard interrupts, by others than the responder, too.
+ */
+void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome)
+{
+	struct odp_packet_spec spec = {
+		.opcode = IB_OPCODE_RC_ACKNOWLEDGE,
+		.psn = psn,
+		.syndrome = syndrome,
+		.msn = READ_ONCE(qp->resp.msn),
+	};
+	struct sk_buff *skb;
+	void *payload;
+
+	if ((syndrome & ODP_AETH_KIND) == ODP_AETH_RNR)
+		odp_count(qp->dev, ODP_STAT_RNR_SENT);
+	skb = odp_packet_new(qp, &spec, &payload);
+	if (skb)
+		odp_packet_xmit(qp, skb);
+}
+
+/* Acknowledges what was executed so far, if that is owed. */
+static void odp_resp_flush_ack(struct odp_qp *qp)
+{
+	struct odp_responder *resp = &qp->resp;
+
+	if (!resp->ack_due)
+		return;
+	resp->ack_due = false;
+	odp_responder_ack(qp, odp_psn_add(resp->epsn, ODP_PSN_MASK),
+			  ODP_SYNDROME_ACK);
+}
+
+/* A NAK for the expected packet; what comes is dropped until it does. */
+static void odp_resp_nak(struct odp_qp *qp, u8 syndrome)
+{
+	odp_resp_flush_ack(qp);
+	qp->resp.naked = true;
+	odp_responder_ack(qp, qp->resp.epsn, syndrome);
+}
+
+static bool odp_resp_push(struct odp_qp *qp, struct odp_cqe *cqe,
+			  bool solicited)
+{
+	cqe->wr_id = qp->rq.rwqe->wr_id;
+	cqe->qp_num = qp->ib.qp_num;
+	cqe->src_qp = qp->dest_qpn;
+	qp->resp.have_rwqe = false;
+	return odp_cq_push(odp_qp_recv_cq(qp), cqe, solicited);
+}
+
+/* Completes the receive request in use with an error, if there is one. */
+static void odp_resp_recv_error(struct odp_qp *qp, enum ib_wc_status status)
+{
+	struct odp_cqe cqe = { .status = status, .opcode = IB_WC_RECV };
+
+	if (qp->resp.have_rwqe)
+		odp_resp_push(qp, &cqe, true);
+}
+
+/*
+ * Ends the connection: the peer is told by a NAK, the user by the receive
+ * request in use or, if there is none, by an event.
+ */
+static void odp_resp_fail(struct odp_qp *qp, u8 syndrome,
+			  enum ib_wc_status status)
+{
+	bool access = syndrome == ODP_SYNDROME_NAK_ACCESS;
+
+	odp_resp_nak(qp, syndrome);
+	if (qp->resp.have_rwqe)
+		odp_resp_recv_error(qp, status);
+	else
+		odp_qp_event(qp, access ? IB_EVENT_QP_ACCESS_ERR :
+					  IB_EVENT_QP_REQ_ERR);
+	odp_qp_fail(qp);
+}
+
+/* True when there is nothing left to flush. */
+static bool odp_resp_flush(struct odp_qp *qp)
+{
+	int budget = ODP_TURN_BUDGET;
+	enum ib_wc_status status;
+
+	skb_queue_purge(&qp->resp.half.rx);
+	odp_resp_recv_error(qp, IB_WC_WR_FLUSH_ERR);
+	odp_rq_need_kick(qp, true);
+	while (odp_rq_take(qp, &status)) {
+		qp->resp.have_rwqe = true;
+		odp_resp_recv_error(qp, IB_WC_WR_FLUSH_ERR);
+		if (!--budget)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Makes sure of a receive request. False, and the packet is dealt with, if
+ * there is none to be had.
+ */
+static bool odp_resp_need_rwqe(struct odp_qp *qp)
+{
+	enum ib_wc_status status;
+
+	if (qp->resp.have_rwqe)
+		return true;
+	if (!odp_rq_take(qp, &status)) {
+		odp_resp_nak(qp, ODP_AETH_RNR | qp->attr.min_rnr_timer);
+		return false;
+	}
+	qp->resp.have_rwqe = true;
+	if (status == IB_WC_SUCCESS)
+		return true;
+	odp_resp_fail(qp, ODP_SYNDROME_NAK_OP, status);
+	return false;
+}
+
+/* The packet is executed. */
+static void odp_resp_executed(struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	struct odp_responder *resp = &qp->resp;
+
+	WRITE_ONCE(resp->epsn, odp_psn_add(resp->epsn, 1));
+	resp->naked = false;
+	if (pkt->flags & ODP_PKT_LAST)
+		WRITE_ONCE(resp->msn, (resp->msn + 1) & 0xffffff);
+	if (be32_to_cpu(pkt->bth->psn) & ODP_BTH_ACK_REQ)
+		resp->ack_due = true;
+}
+
+/* Reports a message that took a receive request; before it is acknowledged. */
+static void odp_resp_complete(struct odp_qp *qp, const struct odp_packet *pkt,
+			      enum ib_wc_opcode opcode, u32 len)
+{
+	bool imm = pkt->flags & ODP_PKT_IMM;
+	struct odp_cqe cqe = {
+		.status = IB_WC_SUCCESS,
+		.opcode = opcode,
+		.byte_len = len,
+		.wc_flags = imm ? IB_WC_WITH_IMM : 0,
+		.imm_data = imm ? odp_packet_imm(pkt) : 0,
+	};
+
+	if (!odp_resp_push(qp, &cqe, pkt->bth->flags & ODP_BTH_SOLICITED))
+		odp_qp_fail(qp);
+}
+
+/* Packets but the last are full, the last one of several is not empty. */
+static bool odp_resp_length_ok(const struct odp_qp *qp,
+			       const struct odp_packet *pkt)
+{
+	if (!(pkt->flags & ODP_PKT_LAST))
+		return pkt->len == qp->mtu;
+	return pkt->len <= qp->mtu && (pkt->len || pkt->flags & ODP_PKT_FIRST);
+}
+
+/* 0, or -EAGAIN if a page is missing, like all that execute a packet. */
+static int odp_resp_send(struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	struct odp_responder *resp = &qp->resp;
+	struct odp_rwqe *rwqe = qp->rq.rwqe;
+	int err;
+
+	if (!odp_resp_need_rwqe(qp))
+		return 0;
+	if (pkt->flags & ODP_PKT_FIRST)
+		resp->received = 0;
+	if ((u64)resp->received + pkt->len > rwqe->length) {
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_LOC_LEN_ERR);
+		return 0;
+	}
+	err = odp_sg_copy(qp, &resp->half, rwqe->sge, rwqe->num_sge,
+			  resp->received, pkt->payload, pkt->len, true);
+	if (err == -EAGAIN)
+		return err;
+	if (err) {
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_OP, IB_WC_LOC_PROT_ERR);
+		return 0;
+	}
+	resp->received += pkt->len;
+	resp->message = pkt->flags & ODP_PKT_LAST ? ODP_MSG_NONE : ODP_MSG_SEND;
+	odp_resp_executed(qp, pkt);
+	if (pkt->flags & ODP_PKT_LAST)
+		odp_resp_complete(qp, pkt, IB_WC_RECV, resp->received);
+	return 0;
+}
+
+static void odp_remote_from_reth(struct odp_remote *remote,
+				 const struct odp_reth *reth)
+{
+	remote->va = be64_to_cpu(reth->va);
+	remote->rkey = be32_to_cpu(reth->rkey);
+	remote->left = be32_to_cpu(reth->len);
+}
+
+/* Where the packet's data goes; false, and dealt with, if it must not. */
+static bool odp_resp_write_target(struct odp_qp *qp,
+				  const struct odp_packet *pkt)
+{
+	struct odp_remote *write = &qp->resp.write;
+
+	if (pkt->flags & ODP_PKT_FIRST) {
+		odp_remote_from_reth(write, odp_packet_reth(pkt));
+		if (odp_remote_check(qp, write, IB_ACCESS_REMOTE_WRITE)) {
+			odp_resp_fail(qp, ODP_SYNDROME_NAK_ACCESS,
+				      IB_WC_LOC_ACCESS_ERR);
+			return false;
+		}
+	}
+	if (pkt->flags & ODP_PKT_LAST ? pkt->len != write->left :
+					pkt->len >= write->left) {
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_LOC_LEN_ERR);
+		return false;
+	}
+	return true;
+}
+
+static int odp_resp_write(struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	struct odp_responder *resp = &qp->resp;
+	u32 total;
+	int err;
+
+	if (!odp_resp_write_target(qp, pkt))
+		return 0;
+	if (pkt->flags & ODP_PKT_IMM && !odp_resp_need_rwqe(qp))
+		return 0;
+	if (pkt->flags & ODP_PKT_FIRST)
+		resp->received = 0;
+	err = odp_remote_copy(qp, &resp->half, &resp->write, pkt->payload,
+			      pkt->len, true);
+	if (err == -EAGAIN)
+		return err;
+	if (err) {
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_ACCESS,
+			      IB_WC_LOC_ACCESS_ERR);
+		return 0;
+	}
+	resp->write.va += pkt->len;
+	resp->write.left -= pkt->len;
+	resp->received += pkt->len;
+	total = resp->received;
+	resp->message = pkt->flags & ODP_PKT_LAST ? ODP_MSG_NONE :
+						    ODP_MSG_WRITE;
+	odp_resp_executed(qp, pkt);
+	if (pkt->flags & ODP_PKT_IMM)
+		odp_resp_complete(qp, pkt, IB_WC_RECV_RDMA_WITH_IMM, total);
+	return 0;
+}
+
+static u32 odp_resp_npsns(const struct odp_qp *qp, u32 len)
+{
+	return max(1U, DIV_ROUND_UP(len, qp->mtu));
+}
+
+/* Begins to answer a READ. */
+static void odp_resp_read_start(struct odp_qp *qp, const struct odp_packet *pkt,
+				const struct odp_remote *read)
+{
+	struct odp_responder *resp = &qp->resp;
+
+	resp->read = *read;
+	resp->read_psn = pkt->psn;
+	resp->read_first = true;
+	resp->reading = true;
+	/* The response says it; an ACK now would say that it was sent. */
+	resp->ack_due = false;
+}
+
+static void odp_resp_read(struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	struct odp_responder *resp = &qp->resp;
+	struct odp_remote read;
+
+	odp_remote_from_reth(&read, odp_packet_reth(pkt));
+	if (read.left > ODP_MAX_MSG_SIZE) {
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_LOC_LEN_ERR);
+		return;
+	}
+	if (odp_remote_check(qp, &read, IB_ACCESS_REMOTE_READ)) {
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_ACCESS,
+			      IB_WC_LOC_ACCESS_ERR);
+		return;
+	}
+	odp_resp_executed(qp, pkt);
+	WRITE_ONCE(resp->epsn, odp_psn_add(pkt->psn,
+					   odp_resp_npsns(qp, read.left)));
+	odp_resp_read_start(qp, pkt, &read);
+}
+
+static u8 odp_resp_read_opcode(bool first, bool last)
+{
+	if (first)
+		return last ? IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY :
+			      IB_OPCODE_RC_RDMA_READ_RESPONSE_FIRST;
+	return last ? IB_OPCODE_RC_RDMA_READ_RESPONSE_LAST :
+		      IB_OPCODE_RC_RDMA_READ_RESPONSE_MIDDLE;
+}
+
+/* A READ whose memory went away while it was answered. */
+static void odp_resp_read_fail(struct odp_qp *qp)
+{
+	qp->resp.reading = false;
+	odp_responder_ack(qp, qp->resp.read_psn, ODP_SYNDROME_NAK_ACCESS);
+	odp_qp_event(qp, IB_EVENT_QP_ACCESS_ERR);
+	odp_qp_fail(qp);
+}
+
+/* Sends the next packet of the READ being answered. */
+static int odp_resp_read_continue(struct odp_qp *qp)
+{
+	struct odp_responder *resp = &qp->resp;
+	u32 len = min(qp->mtu, resp->read.left);
+	bool last = len == resp->read.left;
+	struct odp_packet_spec spec = {
+		.opcode = odp_resp_read_opcode(resp->read_first, last),
+		.psn = resp->read_psn,
+		.len = len,
+		.syndrome = ODP_SYNDROME_ACK,
+		.msn = resp->msn,
+	};
+	struct sk_buff *skb;
+	void *payload;
+	int err = 0;
+
+	skb = odp_packet_new(qp, &spec, &payload);
+	if (skb)
+		err = odp_remote_copy(qp, &resp->half, &resp->read, payload,
+				      len, false);
+	if (err) {
+		kfree_skb(skb);
+		if (err != -EAGAIN)
+			odp_resp_read_fail(qp);
+		return err == -EAGAIN ? err : 0;
+	}
+	resp->read.va += len;
+	resp->read.left -= len;
+	resp->read_psn = odp_psn_add(resp->read_psn, 1);
+	resp->read_first = false;
+	resp->reading = !last;
+	if (skb)
+		odp_packet_xmit(qp, skb);
+	return 0;
+}
+
+/*
+ * A request that was executed before: its answer got lost, or is late. READs
+ * are answered again, from memory as it is now (9.7.5.1.3); others have nothing
+ * but their acknowledgement, of all that was executed.
+ */
+static void odp_resp_duplicate(struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	struct odp_remote read;
+
+	odp_count(qp->dev, ODP_STAT_DUPLICATES);
+	if (!(pkt->flags & ODP_PKT_READ)) {
+		qp->resp.ack_due = true;
+		return;
+	}
+	odp_remote_from_reth(&read, odp_packet_reth(pkt));
+	if (read.left > ODP_MAX_MSG_SIZE ||
+	    odp_psn_diff(odp_psn_add(pkt->psn, odp_resp_npsns(qp, read.left)),
+			 qp->resp.epsn) > 0 ||
+	    odp_remote_check(qp, &read, IB_ACCESS_REMOTE_READ))
+		return;
+	odp_resp_read_start(qp, pkt, &read);
+}
+
+/* Does the packet go on with the message that the last one left open? */
+static bool odp_resp_in_sequence(const struct odp_qp *qp,
+				 const struct odp_packet *pkt)
+{
+	enum odp_message message = qp->resp.message;
+
+	if (pkt->flags & ODP_PKT_FIRST)
+		return message == ODP_MSG_NONE;
+	return message == (pkt->flags & ODP_PKT_SEND ? ODP_MSG_SEND :
+						       ODP_MSG_WRITE);
+}
+
+/* Validates and executes a packet. */
+static int odp_resp_request(struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	struct odp_responder *resp = &qp->resp;
+	s32 diff = odp_psn_diff(pkt->psn, resp->epsn);
+
+	if (diff < 0) {
+		odp_resp_duplicate(qp, pkt);
+		return 0;
+	}
+	if (diff > 0) {
+		if (!resp->naked) {
+			odp_count(qp->dev, ODP_STAT_NAK_SEQ_SENT);
+			odp_resp_nak(qp, ODP_SYNDROME_NAK_SEQ);
+		}
+		return 0;
+	}
+	if (!odp_resp_in_sequence(qp, pkt) ||
+	    (!(pkt->flags & ODP_PKT_READ) && !odp_resp_length_ok(qp, pkt))) {
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_REM_INV_REQ_ERR);
+		return 0;
+	}
+	if (pkt->flags & ODP_PKT_SEND)
+		return odp_resp_send(qp, pkt);
+	if (pkt->flags & ODP_PKT_WRITE)
+		return odp_resp_write(qp, pkt);
+	odp_resp_read(qp, pkt);
+	return 0;
+}
+
+/* One piece of work: 1: done; 0: there is none; -EAGAIN: a page is missing. */
+static int odp_resp_step(struct odp_qp *qp)
+{
+	struct odp_half *half = &qp->resp.half;
+	struct sk_buff *skb;
+	int err;
+
+	if (qp->resp.reading)
+		return odp_resp_read_continue(qp) ?: 1;
+	skb = skb_peek(&half->rx);
+	if (!skb)
+		return 0;
+	err = odp_resp_request(qp, odp_packet(skb));
+	if (err)
+		return err;
+	skb_unlink(skb, &half->rx);
+	consume_skb(skb);
+	return 1;
+}
+
+static enum odp_turn odp_resp_turn(struct odp_half *half)
+{
+	struct odp_qp *qp = odp_resp_qp(half);
+	int budget = ODP_TURN_BUDGET;
+	int did;
+
+	do {
+		enum ib_qp_state state = smp_load_acquire(&qp->state);
+
+		if (state == IB_QPS_ERR)
+			return odp_resp_flush(qp) ? ODP_TURN_IDLE :
+						    ODP_TURN_MORE;
+		if (state != IB_QPS_RTR && state != IB_QPS_RTS)
+			return ODP_TURN_IDLE;
+		did = odp_resp_step(qp);
+	} while (did > 0 && --budget);
+
+	odp_resp_flush_ack(qp);
+	if (did < 0)
+		return ODP_TURN_MISS;
+	return budget ? ODP_TURN_IDLE : ODP_TURN_MORE;
+}
+
+/**
+ * odp_responder_init - prepares the responder of a new queue pair
+ * @qp: The queue pair.
+ */
+void odp_responder_init(struct odp_qp *qp)
+{
+	odp_half_init(&qp->resp.half, odp_resp_turn);
+}
+
+/**
+ * odp_responder_reset - brings the responder back to its beginnings
+ * @qp: The queue pair, stopped.
+ */
+void odp_responder_reset(struct odp_qp *qp)
+{
+	struct odp_responder *resp = &qp->resp;
+
+	qp->rq.head = 0;
+	if (qp->rq.kring.depth)
+		odp_kring_set_kernel_index(&qp->rq.kring, 0);
+	resp->message = ODP_MSG_NONE;
+	resp->naked = false;
+	resp->ack_due = false;
+	resp->have_rwqe = false;
+	resp->reading = false;
+	resp->msn = 0;
+	odp_rq_need_kick(qp, false);
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Scatter and gather: from the memory that requests name to packets and back.
+ *
+ * Keys are checked for every packet, so a region that is deregistered in the
+ * middle of a message is not touched any more.
+ */
+#include "qp.h"
+#include "window.h"
+
+static int odp_window_access(struct odp_qp *qp, struct odp_half *half, u32 key,
+			     u64 addr, void *buf, u32 len, u64 ahead,
+			     int access, bool write)
+{
+	struct odp_window *win;
+	int err;
+
+	win = odp_window_get(qp->dev, key, qp->ib.pd, addr, len, access);
+	if (!win)
+		return -EACCES;
+	err = odp_window_copy(win, addr, buf, len, write, ahead, half->pins,
+			      &half->miss);
+	odp_window_put(win);
+	return err ? odp_half_missed(half) : 0;
+}
+
+/**
+ * odp_sg_copy - copies to or from a scatter/gather list
+ * @qp: The queue pair.
+ * @half: The half that does it, owned.
+ * @sge: The list.
+ * @num_sge: Its length.
+ * @offset: Where in the memory that the list describes to begin.
+ * @buf: Kernel memory.
+ * @len: Bytes; @offset + @len is not beyond the list.
+ * @write: To the list; else from it.
+ *
+ * Return: 0; -EAGAIN: a page is missing, end the turn; another error: a key
+ * does not allow it or a page cannot be had.
+ */
+int odp_sg_copy(struct odp_qp *qp, struct odp_half *half,
+		const struct odp_sge *sge, u32 num_sge, u32 offset, void *buf,
+		u32 len, bool write)
+{
+	int access = write ? IB_ACCESS_LOCAL_WRITE : 0;
+	int err;
+
+	for (; len && num_sge; sge++, num_sge--) {
+		u32 n;
+
+		if (offset >= sge->length) {
+			offset -= sge->length;
+			continue;
+		}
+		n = min(len, sge->length - offset);
+		err = odp_window_access(qp, half, sge->lkey,
+					sge->addr + offset, buf, n,
+					sge->length - offset, access, write);
+		if (err)
+			return err;
+		buf += n;
+		len -= n;
+		offset = 0;
+	}
+	return 0;
+}
+
+/**
+ * odp_remote_check - may the peer access this?
+ * @qp: The queue pair.
+ * @remote: What; no bytes are always allowed, whatever the key.
+ * @access: How, enum ib_access_flags.
+ *
+ * Return: 0 or -EACCES.
+ */
+int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
+		     int access)
+{
+	struct odp_window *win;
+
+	if (!(qp->access & access))
+		return -EACCES;
+	if (!remote->left)
+		return 0;
+	win = odp_window_get(qp->dev, remote->rkey, qp->ib.pd, remote->va,
+			     remote->left, access);
+	if (!win)
+		return -EACCES;
+	odp_window_put(win);
+	return 0;
+}
+
+/**
+ * odp_remote_copy - copies to or from memory that the peer has named
+ * @qp: The queue pair.
+ * @half: The half that does it, owned.
+ * @remote: Where; not moved on.
+ * @buf: Kernel memory.
+ * @len: Bytes, not more than remote->left.
+ * @write: To the memory; else from it.
+ *
+ * Return: as odp_sg_copy().
+ */
+int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
+		    struct odp_remote *remote, void *buf, u32 len, bool write)
+{
+	if (!len)
+		return 0;
+	return odp_window_access(qp, half, remote->rkey, remote->va, buf, len,
+				 remote->left,
+				 write ? IB_ACCESS_REMOTE_WRITE :
+					 IB_ACCESS_REMOTE_READ, write);
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Windows: the key table, and copies to and from what a key stands for.
+ *
+ * A key is looked up for every packet and held for one copy only, never while
+ * waiting for a page: so revoking it waits for a few microseconds at most, and
+ * for no one in user space.
+ */
+#include <linux/random.h>
+
+#include "window.h"
+
+#define ODP_KEY_INDEX_BITS	20
+#define ODP_KEY_RANDOM_BITS	(32 - ODP_KEY_INDEX_BITS)
+
+/**
+ * odp_window_publish - gives a window a key
+ * @dev: The device.
+ * @win: All but the key is set.
+ *
+ * May sleep. Indices are not used again soon, and every key has random bits,
+ * so an old or a guessed key finds nothing. Return: 0, -ENOMEM, or -EBUSY if
+ * all keys are in use.
+ */
+int odp_window_publish(struct odp_dev *dev, struct odp_window *win)
+{
+	struct xa_limit limit = XA_LIMIT(1, BIT(ODP_KEY_INDEX_BITS) - 1);
+	u32 index;
+	int err;
+
+	refcount_set(&win->users, 1);
+	init_completion(&win->idle);
+
+	err = xa_alloc_cyclic(&dev->windows, &index, NULL, limit,
+			      &dev->next_key, GFP_KERNEL);
+	if (err < 0)
+		return err;
+	win->key = index << ODP_KEY_RANDOM_BITS |
+		   (get_random_u32() & (BIT(ODP_KEY_RANDOM_BITS) - 1));
+	/* The index is reserved, so this needs no memory. */
+	xa_store(&dev->windows, index, win, GFP_KERNEL);
+	return 0;
+}
+
+/**
+ * odp_window_revoke - makes a key invalid
+ * @dev: The device.
+ * @win: The window.
+ *
+ * On return no access is under way and none will be. The memory of @win must
+ * be freed by RCU.
+ */
+void odp_window_revoke(struct odp_dev *dev, struct odp_window *win)
+{
+	xa_erase(&dev->windows, win->key >> ODP_KEY_RANDOM_BITS);
+	odp_window_put(win);
+	wait_for_completion(&win->idle);
+}
+
+static bool odp_window_covers(const struct odp_window *win, u64 addr, u64 len)
+{
+	u64 offset = addr - win->iova;
+
+	return addr >= win->iova && offset <= win->length &&
+	       len <= win->length - offset;
+}
+
+/**
+ * odp_window_get - checks a key and holds its window
+ * @dev: The device.
+ * @key: The key.
+ * @pd: Protection domain of who uses it.
+ * @addr: First address of the access.
+ * @len: Bytes.
+ * @access: Rights that are needed, enum ib_access_flags.
+ *
+ * Any context. Return: the window, or NULL if the key does not allow it.
+ */
+struct odp_window *odp_window_get(struct odp_dev *dev, u32 key,
+				  struct ib_pd *pd, u64 addr, u64 len,
+				  int access)
+{
+	struct odp_window *win;
+
+	rcu_read_lock();
+	win = xa_load(&dev->windows, key >> ODP_KEY_RANDOM_BITS);
+	if (win && (win->key != key || win->pd != pd ||
+		    (win->access & access) != access ||
+		    !odp_window_covers(win, addr, len) ||
+		    !refcount_inc_not_zero(&win->users)))
+		win = NULL;
+	rcu_read_unlock();
+	return win;
+}
+
+/**
+ * odp_window_put - undoes odp_window_get()
+ * @win: The window.
+ */
+void odp_window_put(struct odp_window *win)
+{
+	if (refcount_dec_and_test(&win->users))
+		complete(&win->idle);
+}
+
+static void odp_pinned_begin(const struct odp_window *win, u64 addr, size_t len,
+			     struct odp_chunk *chunk)
+{
+	u64 offset = addr - win->iova + win->block_offset;
+	u64 block = 1ULL << win->block_shift;
+	u64 low = offset & (block - 1);
+
+	chunk->addr = win->blocks[offset >> win->block_shift] + low;
+	chunk->len = min_t(u64, len, block - low);
+	chunk->leaf = NULL;
+}
+
+/**
+ * odp_window_copy - copies to or from a window
+ * @win: The window, held; @addr and @len are inside.
+ * @addr: First address in the window.
+ * @buf: Kernel memory.
+ * @len: Bytes.
+ * @write: From @buf to the window; else from the window to @buf.
+ * @ahead: Bytes that the operation will need from @addr on, @len or more.
+ * @pins: What the caller holds in its resume call, else NULL.
+ * @miss: Filled in if a page is missing; empty before.
+ *
+ * Any context but hard interrupts. Return: 0, or -EAGAIN with @miss set, when
+ * a part may have been copied.
+ */
+int odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,
+		    bool write, u64 ahead, const struct odp_pins *pins,
+		    struct odp_miss *miss)
+{
+	struct odp_chunk chunk;
+
+	while (len) {
+		unsigned long va = addr - win->iova + win->start;
+
+		if (!win->mirror) {
+			odp_pinned_begin(win, addr, len, &chunk);
+		} else if (odp_mirror_begin(win->mirror, va, len, write, pins,
+					    &chunk)) {
+			miss->mirror = odp_mirror_get(win->mirror);
+			miss->addr = va;
+			miss->len = ahead;
+			miss->write = write;
+			return -EAGAIN;
+		}
+		if (write)
+			memcpy(chunk.addr, buf, chunk.len);
+		else
+			memcpy(buf, chunk.addr, chunk.len);
+		odp_chunk_end(&chunk);
+
+		addr += chunk.len;
+		buf += chunk.len;
+		len -= chunk.len;
+		ahead -= chunk.len;
+	}
+	return 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * RoCEv2 on the wire: IBTA volume 1, chapter 9 (transport layer) and annex A17.
+ */
+#ifndef ODP_WIRE_H
+#define ODP_WIRE_H
+
+#include <linux/netdevice.h>
+#include <linux/types.h>
+#include <rdma/ib_pack.h>
+
+#define ODP_UDP_PORT		4791
+#define ODP_ICRC_SIZE		4
+/* Room for link, IP and UDP headers before a packet. */
+#define ODP_HEADROOM		ALIGN(MAX_HEADER + 48, 16)
+#define ODP_PSN_MASK		0xffffffU
+#define ODP_QPN_MASK		0xffffffU
+
+/* struct odp_bth.flags */
+#define ODP_BTH_SOLICITED	0x80
+#define ODP_BTH_MIGRATED	0x40
+#define ODP_BTH_PAD_SHIFT	4
+#define ODP_BTH_PAD_MASK	0x30
+#define ODP_BTH_VERSION_MASK	0x0f
+
+/* struct odp_bth.psn */
+#define ODP_BTH_ACK_REQ		0x80000000U
+
+/**
+ * struct odp_bth - base transport header
+ * @opcode: &enum for RC: IB_OPCODE_RC_*.
+ * @flags: Solicited event, migration state, pad count, version.
+ * @pkey: Partition key.
+ * @qpn: Destination queue pair, below eight reserved bits.
+ * @psn: Packet sequence number, below the acknowledge request bit.
+ */
+struct odp_bth {
+	u8 opcode;
+	u8 flags;
+	__be16 pkey;
+	__be32 qpn;
+	__be32 psn;
+};
+
+/**
+ * struct odp_reth - RDMA extended transport header
+ * @va: Remote address.
+ * @rkey: Remote key.
+ * @len: Bytes.
+ */
+struct odp_reth {
+	__be64 va;
+	__be32 rkey;
+	__be32 len;
+} __packed;
+
+/**
+ * struct odp_aeth - acknowledge extended transport header
+ * @smsn: Syndrome in the upper 8 bits, message sequence number below.
+ */
+struct odp_aeth {
+	__be32 smsn;
+};
+
+/* Syndromes, IBTA 9.7.5.2.1: kind in bits 5 and 6, detail below. */
+#define ODP_AETH_KIND		0x60
+#define ODP_AETH_ACK		0x00
+#define ODP_AETH_RNR		0x20
+#define ODP_AETH_NAK		0x60
+#define ODP_AETH_DETAIL		0x1f
+/* An ACK that carries no credit count. */
+#define ODP_SYNDROME_ACK	(ODP_AETH_ACK | 0x1f)
+#define ODP_SYNDROME_NAK_SEQ	(ODP_AETH_NAK | 0)
+#define ODP_SYNDROME_NAK_INV	(ODP_AETH_NAK | 1)
+#define ODP_SYNDROME_NAK_ACCESS	(ODP_AETH_NAK | 2)
+#define ODP_SYNDROME_NAK_OP	(ODP_AETH_NAK | 3)
+
+/* a - b of PSNs, as a signed number of packets */
+static inline s32 odp_psn_diff(u32 a, u32 b)
+{
+	return (s32)((a - b) << 8) >> 8;
+}
+
+static inline u32 odp_psn_add(u32 psn, u32 n)
+{
+	return (psn + n) & ODP_PSN_MASK;
+}
+
+#endif /* ODP_WIRE_H */

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * User contexts, protection domains, and memory shared with user space.
+ *
+ * None of them has state of its own: a protection domain is compared by
+ * address, and what is mapped is kept by its mmap entry.
+ */
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "verbs.h"
+
+int odp_alloc_ucontext(struct ib_ucontext *context, struct ib_udata *udata)
+{
+	return 0;
+}
+
+void odp_dealloc_ucontext(struct ib_ucontext *context)
+{
+}
+
+/*
+ * The device goes while user space has it open. The rings that are still
+ * mapped are ordinary pages, which stay with the mappings.
+ */
+void odp_disassociate_ucontext(struct ib_ucontext *context)
+{
+}
+
+int odp_alloc_pd(struct ib_pd *pd, struct ib_udata *udata)
+{
+	return 0;
+}
+
+int odp_dealloc_pd(struct ib_pd *pd, struct ib_udata *udata)
+{
+	return 0;
+}
+
+static struct odp_mmap *to_odp_mmap(struct rdma_user_mmap_entry *entry)
+{
+	return container_of(entry, struct odp_mmap, entry);
+}
+
+/**
+ * odp_mmap_create - memory that user space can map
+ * @udata: Of the command that creates the object it is for.
+ * @size: Bytes.
+ *
+ * Return: zeroed memory, or an ERR_PTR().
+ */
+struct odp_mmap *odp_mmap_create(struct ib_udata *udata, size_t size)
+{
+	struct ib_ucontext *context =
+		rdma_udata_to_uverbs_attr_bundle(udata)->context;
+	struct odp_mmap *mmap;
+	int err = -ENOMEM;
+
+	mmap = kzalloc(sizeof(*mmap), GFP_KERNEL_ACCOUNT);
+	if (!mmap)
+		return ERR_PTR(err);
+	mmap->size = PAGE_ALIGN(size);
+	mmap->mem = vmalloc_user(mmap->size);
+	if (!mmap->mem)
+		goto err_free;
+	err = rdma_user_mmap_entry_insert(context, &mmap->entry, mmap->size);
+	if (err)
+		goto err_vfree;
+	return mmap;
+
+err_vfree:
+	vfree(mmap->mem);
+err_free:
+	kfree(mmap);
+	return ERR_PTR(err);
+}
+
+/**
+ * odp_mmap_destroy - the object that the memory was for is gone
+ * @mmap: The memory; freed when nobody is about to map it.
+ */
+void odp_mmap_destroy(struct odp_mmap *mmap)
+{
+	rdma_user_mmap_entry_remove(&mmap->entry);
+}
+
+int odp_mmap(struct ib_ucontext *context, struct vm_area_struct *vma)
+{
+	struct rdma_user_mmap_entry *entry;
+	int err;
+
+	entry = rdma_user_mmap_entry_get(context, vma);
+	if (!entry)
+		return -EINVAL;
+	/* The mapping holds the pages by itself. */
+	err = remap_vmalloc_range(vma, to_odp_mmap(entry)->mem, 0);
+	rdma_user_mmap_entry_put(entry);
+	return err;
+}
+
+void odp_mmap_free(struct rdma_user_mmap_entry *entry)
+{
+	struct odp_mmap *mmap = to_odp_mmap(entry);
+
+	vfree(mmap->mem);
+	kfree(mmap);
+}

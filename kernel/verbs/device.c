@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Devices and their one port.
+ */
+#include <linux/if_arp.h>
+#include <linux/if_vlan.h>
+#include <linux/module.h>
+#include <linux/netdevice.h>
+#include <net/addrconf.h>
+#include <rdma/ib_addr.h>
+#include <rdma/ib_cache.h>
+#include <rdma/ib_mad.h>
+
+#include "../transport/cqueue.h"
+#include "../transport/packet.h"
+#include "../transport/qp.h"
+#include "verbs.h"
+
+#define ODP_GID_TABLE_LEN	256
+/* Around a payload, at most: IPv6, UDP, BTH, RETH, immediate data, ICRC. */
+#define ODP_MAX_HEADERS		(40 + 8 + 12 + 16 + 4 + 4)
+
+static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
+			    struct ib_udata *udata)
+{
+	if (udata->inlen || udata->outlen)
+		return -EINVAL;
+	*attr = ib->attrs;
+	return 0;
+}
+
+static enum ib_mtu odp_port_mtu(const struct net_device *ndev)
+{
+	unsigned int mtu = READ_ONCE(ndev->mtu);
+
+	mtu = mtu > ODP_MAX_HEADERS ? mtu - ODP_MAX_HEADERS : 0;
+	return clamp(iboe_get_mtu(mtu), IB_MTU_256, IB_MTU_4096);
+}
+
+static bool odp_port_up(const struct net_device *ndev)
+{
+	return netif_running(ndev) && netif_carrier_ok(ndev);
+}
+
+static int odp_query_port(struct ib_device *ib, u32 port,
+			  struct ib_port_attr *attr)
+{
+	struct net_device *ndev = to_odp_dev(ib)->ndev;
+	bool up = odp_port_up(ndev);
+
+	attr->state = up ? IB_PORT_ACTIVE : IB_PORT_DOWN;
+	attr->phys_state = up ? IB_PORT_PHYS_STATE_LINK_UP :
+				IB_PORT_PHYS_STATE_DISABLED;
+	attr->max_mtu = IB_MTU_4096;
+	attr->active_mtu = odp_port_mtu(ndev);
+	attr->gid_tbl_len = ODP_GID_TABLE_LEN;
+	attr->ip_gids = true;
+	attr->max_msg_sz = ODP_MAX_MSG_SIZE;
+	attr->pkey_tbl_len = 1;
+	return ib_get_eth_speed(ib, port, &attr->active_speed,
+				&attr->active_width);
+}
+
+/* No MAD and CM capability: there are no datagram queue pairs yet. */
+static int odp_get_port_immutable(struct ib_device *ib, u32 port,
+				  struct ib_port_immutable *immutable)
+{
+	immutable->core_cap_flags = RDMA_CORE_CAP_PROT_ROCE_UDP_ENCAP |
+				    RDMA_CORE_CAP_ETH_AH;
+	immutable->gid_tbl_len = ODP_GID_TABLE_LEN;
+	immutable->pkey_tbl_len = 1;
+	return 0;
+}
+
+static int odp_query_pkey(struct ib_device *ib, u32 port, u16 index, u16 *pkey)
+{
+	if (index)
+		return -EINVAL;
+	*pkey = IB_DEFAULT_PKEY_FULL;
+	return 0;
+}
+
+static enum rdma_link_layer odp_get_link_layer(struct ib_device *ib, u32 port)
+{
+	return IB_LINK_LAYER_ETHERNET;
+}
+
+static void odp_dealloc_driver(struct ib_device *ib)
+{
+	struct odp_dev *dev = to_odp_dev(ib);
+
+	odp_net_put(dev);
+	xa_destroy(&dev->windows);
+}
+
+static const struct ib_device_ops odp_device_ops = {
+	.owner = THIS_MODULE,
+	.driver_id = ODP_DRIVER_ID,
+	.uverbs_abi_ver = ODP_ABI_VERSION,
+
+	.alloc_hw_port_stats = odp_alloc_hw_port_stats,
+	.alloc_pd = odp_alloc_pd,
+	.alloc_ucontext = odp_alloc_ucontext,
+	.create_ah = odp_create_ah,
+	.create_cq = odp_create_cq,
+	.create_qp = odp_create_qp,
+	.create_user_ah = odp_create_ah,
+	.dealloc_driver = odp_dealloc_driver,
+	.dealloc_pd = odp_dealloc_pd,
+	.dealloc_ucontext = odp_dealloc_ucontext,
+	.dereg_mr = odp_dereg_mr,
+	.destroy_ah = odp_destroy_ah,
+	.destroy_cq = odp_destroy_cq,
+	.destroy_qp = odp_destroy_qp,
+	.disassociate_ucontext = odp_disassociate_ucontext,
+	.get_dma_mr = odp_get_dma_mr,
+	.get_hw_stats = odp_get_hw_stats,
+	.get_link_layer = odp_get_link_layer,
+	.get_port_immutable = odp_get_port_immutable,
+	.mmap = odp_mmap,
+	.mmap_free = odp_mmap_free,
+	.modify_qp = odp_modify_qp,
+	.poll_cq = odp_poll_cq,
+	.post_recv = odp_post_recv,
+	.post_send = odp_post_send,
+	.query_device = odp_query_device,
+	.query_pkey = odp_query_pkey,
+	.query_port = odp_query_port,
+	.query_qp = odp_query_qp,
+	.reg_user_mr = odp_reg_user_mr,
+	.req_notify_cq = odp_req_notify_cq,
+
+	INIT_RDMA_OBJ_SIZE(ib_ah, odp_ah, ib),
+	INIT_RDMA_OBJ_SIZE(ib_cq, odp_cq, ib),
+	INIT_RDMA_OBJ_SIZE(ib_pd, odp_pd, ib),
+	INIT_RDMA_OBJ_SIZE(ib_qp, odp_qp, ib),
+	INIT_RDMA_OBJ_SIZE(ib_ucontext, odp_ucontext, ib),
+};
+
+static void odp_device_attrs(struct ib_device *ib)
+{
+	struct ib_device_attr *attr = &ib->attrs;
+	const int rc = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
+		       IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ;
+
+	attr->sys_image_guid = ib->node_guid;
+	attr->max_mr_size = U64_MAX;
+	attr->page_size_cap = PAGE_SIZE | SZ_2M | SZ_1G;
+	attr->max_qp = 1 << 20;
+	attr->max_qp_wr = ODP_MAX_WR;
+	attr->device_cap_flags = IB_DEVICE_CURR_QP_STATE_MOD |
+				 IB_DEVICE_RC_RNR_NAK_GEN |
+				 IB_DEVICE_SYS_IMAGE_GUID |
+				 IB_DEVICE_PORT_ACTIVE_EVENT;
+	attr->kernel_cap_flags = IBK_ON_DEMAND_PAGING;
+	attr->max_send_sge = ODP_MAX_SGE;
+	attr->max_recv_sge = ODP_MAX_SGE;
+	attr->max_sge_rd = ODP_MAX_SGE;
+	attr->max_cq = 1 << 20;
+	attr->max_cqe = ODP_MAX_CQE;
+	attr->max_mr = (1 << 20) - 1;
+	attr->max_pd = 1 << 20;
+	attr->max_qp_rd_atom = ODP_MAX_RD_ATOMIC;
+	attr->max_qp_init_rd_atom = ODP_MAX_RD_ATOMIC;
+	attr->max_res_rd_atom = ODP_MAX_RD_ATOMIC << 20;
+	attr->atomic_cap = IB_ATOMIC_NONE;
+	attr->max_ah = 1 << 20;
+	attr->max_pkeys = 1;
+	/* Completion timestamps are in nanoseconds. */
+	attr->timestamp_mask = U64_MAX;
+	attr->hca_core_clock = USEC_PER_SEC;
+	attr->odp_caps.general_caps = IB_ODP_SUPPORT | IB_ODP_SUPPORT_IMPLICIT;
+	attr->odp_caps.per_transport_caps.rc_odp_caps = rc;
+}
+
+static void odp_device_init(struct odp_dev *dev)
+{
+	struct ib_device *ib = &dev->ib;
+
+	strscpy(ib->node_desc, "odp", sizeof(ib->node_desc));
+	ib->node_type = RDMA_NODE_IB_CA;
+	ib->phys_port_cnt = 1;
+	ib->num_comp_vectors = num_possible_cpus();
+	addrconf_addr_eui48((u8 *)&ib->node_guid, dev->ndev->dev_addr);
+	ib->uverbs_cmd_mask |= BIT_ULL(IB_USER_VERBS_CMD_POST_SEND) |
+			       BIT_ULL(IB_USER_VERBS_CMD_POST_RECV) |
+			       BIT_ULL(IB_USER_VERBS_CMD_REQ_NOTIFY_CQ);
+	odp_device_attrs(ib);
+	/* Index 0 is never used, so no key is below 2^12. */
+	xa_init_flags(&dev->windows, XA_FLAGS_ALLOC1);
+	dev->port_up = odp_port_up(dev->ndev);
+}
+
+/**
+ * odp_device_add - makes and registers a device
+ * @name: Its name, or a pattern for one.
+ * @ndev: The interface, held by the caller.
+ *
+ * Return: 0 or an error; what is not obvious from it is in the kernel log.
+ */
+int odp_device_add(const char *name, struct net_device *ndev)
+{
+	struct odp_dev *dev;
+	int err;
+
+	if (ndev->type != ARPHRD_ETHER || is_vlan_dev(ndev)) {
+		pr_err_ratelimited("%s: %s is not an Ethernet interface of its own\n",
+				   name, netdev_name(ndev));
+		return -EINVAL;
+	}
+	dev = ib_alloc_device(odp_dev, ib);
+	if (!dev)
+		return -ENOMEM;
+	dev->ndev = ndev;
+	dev->net = dev_net(ndev);
+	err = odp_net_get(dev);
+	if (err)
+		goto err_dealloc;
+	odp_device_init(dev);
+	/* From here on dealloc_driver undoes it all. */
+	ib_set_device_ops(&dev->ib, &odp_device_ops);
+	err = ib_device_set_netdev(&dev->ib, ndev, 1);
+	if (err)
+		goto err_dealloc;
+	err = ib_register_device(&dev->ib, name, NULL);
+	if (err)
+		goto err_dealloc;
+	return 0;
+
+err_dealloc:
+	ib_dealloc_device(&dev->ib);
+	return err;
+}
+
+/**
+ * odp_device_port_event - tells users if the port has come up or gone down
+ * @dev: The device, registered. Called under RTNL.
+ */
+void odp_device_port_event(struct odp_dev *dev)
+{
+	struct ib_event event = { .device = &dev->ib, .element.port_num = 1 };
+	bool up = odp_port_up(dev->ndev);
+
+	if (up == dev->port_up)
+		return;
+	dev->port_up = up;
+	event.event = up ? IB_EVENT_PORT_ACTIVE : IB_EVENT_PORT_ERR;
+	ib_dispatch_event(&event);
+}

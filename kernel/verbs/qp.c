@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Queue pairs: creating, modifying, destroying them.
+ */
+#include <linux/log2.h>
+#include <linux/slab.h>
+#include <rdma/ib_mad.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "../transport/qp.h"
+#include "verbs.h"
+
+/* Strides keep entries in cache lines of their own. */
+#define ODP_STRIDE_ALIGN	64U
+
+static int odp_qp_check_init(const struct ib_qp_init_attr *init)
+{
+	const struct ib_qp_cap *cap = &init->cap;
+
+	if (init->qp_type != IB_QPT_RC || init->create_flags || init->srq)
+		return -EOPNOTSUPP;
+	if (cap->max_send_wr > ODP_MAX_WR || cap->max_recv_wr > ODP_MAX_WR ||
+	    cap->max_send_sge > ODP_MAX_SGE || cap->max_recv_sge > ODP_MAX_SGE ||
+	    cap->max_inline_data > ODP_MAX_INLINE)
+		return -EINVAL;
+	return 0;
+}
+
+/* What is left of a stride behind the header is for any mix of uses. */
+static void odp_sq_layout(struct odp_sq *sq, struct ib_qp_cap *cap)
+{
+	u32 room = max_t(u32, cap->max_inline_data,
+			 cap->max_send_sge * sizeof(struct odp_sge));
+
+	sq->kring.depth = roundup_pow_of_two(max(cap->max_send_wr, 1U));
+	sq->kring.stride = ALIGN(sizeof(struct odp_send_wqe) + room,
+				 ODP_STRIDE_ALIGN);
+	room = sq->kring.stride - sizeof(struct odp_send_wqe);
+	sq->max_inline = min_t(u32, room, ODP_MAX_INLINE);
+	sq->max_sge = min_t(u32, room / sizeof(struct odp_sge), ODP_MAX_SGE);
+	sq->stride = offsetof(struct odp_swqe, wqe) + sq->kring.stride;
+
+	cap->max_send_wr = sq->kring.depth;
+	cap->max_send_sge = sq->max_sge;
+	cap->max_inline_data = sq->max_inline;
+}
+
+static void odp_rq_layout(struct odp_rq *rq, struct ib_qp_cap *cap)
+{
+	if (!cap->max_recv_wr)
+		return;
+	rq->kring.depth = roundup_pow_of_two(cap->max_recv_wr);
+	rq->kring.stride = ALIGN(sizeof(struct odp_recv_wqe) +
+				 cap->max_recv_sge * sizeof(struct odp_sge),
+				 ODP_STRIDE_ALIGN);
+	rq->max_sge = min_t(u32, ODP_MAX_SGE,
+			    (rq->kring.stride - sizeof(struct odp_recv_wqe)) /
+			    sizeof(struct odp_sge));
+
+	cap->max_recv_wr = rq->kring.depth;
+	cap->max_recv_sge = rq->max_sge;
+}
+
+static int odp_qp_alloc_queues(struct odp_qp *qp, struct ib_udata *udata)
+{
+	size_t sq_size = odp_kring_size(qp->sq.kring.depth,
+					qp->sq.kring.stride);
+	size_t rq_size = odp_kring_size(qp->rq.kring.depth,
+					qp->rq.kring.stride);
+	int err = -ENOMEM;
+
+	qp->sq.swqes = kvcalloc(qp->sq.kring.depth, qp->sq.stride,
+				GFP_KERNEL_ACCOUNT);
+	if (!qp->sq.swqes)
+		return err;
+	qp->rq.rwqe = kzalloc(struct_size(qp->rq.rwqe, sge, qp->rq.max_sge),
+			      GFP_KERNEL_ACCOUNT);
+	if (!qp->rq.rwqe)
+		goto err_swqes;
+	qp->mmap = odp_mmap_create(udata, sq_size + rq_size);
+	if (IS_ERR(qp->mmap)) {
+		err = PTR_ERR(qp->mmap);
+		goto err_rwqe;
+	}
+	qp->sq.kring.ring = qp->mmap->mem;
+	qp->rq.kring.ring = qp->mmap->mem + sq_size;
+	spin_lock_init(&qp->sq.lock);
+	return 0;
+
+err_rwqe:
+	kfree(qp->rq.rwqe);
+err_swqes:
+	kvfree(qp->sq.swqes);
+	return err;
+}
+
+static void odp_qp_free_queues(struct odp_qp *qp)
+{
+	odp_mmap_destroy(qp->mmap);
+	kfree(qp->rq.rwqe);
+	kvfree(qp->sq.swqes);
+}
+
+static int odp_qp_respond(struct odp_qp *qp, struct ib_udata *udata)
+{
+	struct odp_create_qp_resp resp = {
+		.offset = rdma_user_mmap_get_offset(&qp->mmap->entry),
+		.size = qp->mmap->size,
+		.sq_offset = (void *)qp->sq.kring.ring - qp->mmap->mem,
+		.sq_depth = qp->sq.kring.depth,
+		.sq_stride = qp->sq.kring.stride,
+		.rq_offset = (void *)qp->rq.kring.ring - qp->mmap->mem,
+		.rq_depth = qp->rq.kring.depth,
+		.rq_stride = qp->rq.kring.stride,
+	};
+
+	return ib_copy_to_udata(udata, &resp, min(sizeof(resp), udata->outlen));
+}
+
+int odp_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init,
+		  struct ib_udata *udata)
+{
+	struct odp_qp *qp = to_odp_qp(ib);
+	int err;
+
+	if (!udata)
+		return -EOPNOTSUPP;
+	err = odp_qp_check_init(init);
+	if (err)
+		return err;
+	qp->dev = to_odp_dev(ib->device);
+	qp->state = IB_QPS_RESET;
+	qp->sig_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
+	mutex_init(&qp->mutex);
+	odp_sq_layout(&qp->sq, &init->cap);
+	odp_rq_layout(&qp->rq, &init->cap);
+	qp->attr.cap = init->cap;
+
+	err = dst_cache_init(&qp->dst, GFP_KERNEL);
+	if (err)
+		return err;
+	err = odp_qp_alloc_queues(qp, udata);
+	if (err)
+		goto err_dst;
+	odp_qp_init_halves(qp);
+	err = odp_qp_number(qp);
+	if (err)
+		goto err_queues;
+	err = odp_qp_respond(qp, udata);
+	if (err)
+		goto err_number;
+	return 0;
+
+err_number:
+	odp_qp_unnumber(qp);
+err_queues:
+	odp_qp_free_queues(qp);
+err_dst:
+	dst_cache_destroy(&qp->dst);
+	return err;
+}
+
+int odp_destroy_qp(struct ib_qp *ib, struct ib_udata *udata)
+{
+	struct odp_qp *qp = to_odp_qp(ib);
+
+	odp_qp_unnumber(qp);
+	odp_qp_stop(qp);
+	odp_qp_free_queues(qp);
+	dst_cache_destroy(&qp->dst);
+	return 0;
+}
+
+static int odp_qp_check_attr(struct odp_qp *qp, const struct ib_qp_attr *attr,
+			     int mask)
+{
+	struct ib_port_attr port;
+	int err;
+
+	if (mask & IB_QP_PORT && attr->port_num != 1)
+		return -EINVAL;
+	if (mask & IB_QP_PKEY_INDEX && attr->pkey_index)
+		return -EINVAL;
+	if (mask & (IB_QP_ALT_PATH | IB_QP_RATE_LIMIT | IB_QP_CAP))
+		return -EOPNOTSUPP;
+	if ((mask & IB_QP_TIMEOUT && attr->timeout > 31) ||
+	    (mask & IB_QP_RETRY_CNT && attr->retry_cnt > 7) ||
+	    (mask & IB_QP_RNR_RETRY && attr->rnr_retry > 7) ||
+	    (mask & IB_QP_MIN_RNR_TIMER && attr->min_rnr_timer > 31) ||
+	    (mask & IB_QP_MAX_QP_RD_ATOMIC &&
+	     attr->max_rd_atomic > ODP_MAX_RD_ATOMIC) ||
+	    (mask & IB_QP_MAX_DEST_RD_ATOMIC &&
+	     attr->max_dest_rd_atomic > ODP_MAX_RD_ATOMIC))
+		return -EINVAL;
+	if (mask & IB_QP_PATH_MTU) {
+		err = ib_query_port(qp->ib.device, 1, &port);
+		if (err)
+			return err;
+		if (attr->path_mtu < IB_MTU_256 ||
+		    attr->path_mtu > port.active_mtu)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static void odp_qp_set_timeout(struct odp_qp *qp, u8 timeout)
+{
+	/* IBTA 9.7.6.1.3: 4.096 us * 2^timeout, at least; 0 is never. */
+	u64 ns = timeout ? 4096ULL << timeout : 0;
+
+	qp->attr.timeout = timeout;
+	qp->ack_timeout = ns ? nsecs_to_jiffies(ns) + 2 : 0;
+}
+
+static void odp_qp_set_psns(struct odp_qp *qp, const struct ib_qp_attr *attr,
+			    int mask)
+{
+	if (mask & IB_QP_RQ_PSN) {
+		qp->attr.rq_psn = attr->rq_psn & ODP_PSN_MASK;
+		qp->resp.epsn = qp->attr.rq_psn;
+		qp->resp.rx_next = qp->attr.rq_psn;
+	}
+	if (mask & IB_QP_SQ_PSN) {
+		qp->attr.sq_psn = attr->sq_psn & ODP_PSN_MASK;
+		qp->req.psn = qp->attr.sq_psn;
+		qp->req.max_psn = qp->attr.sq_psn;
+		qp->req.una = qp->attr.sq_psn;
+	}
+}
+
+static int odp_qp_set_path(struct odp_qp *qp, const struct ib_qp_attr *attr,
+			   int mask)
+{
+	struct odp_av av;
+	int err;
+
+	if (mask & IB_QP_AV) {
+		err = odp_av_init(&av, &attr->ah_attr);
+		if (err)
+			return err;
+		qp->attr.ah_attr = attr->ah_attr;
+		/* Owned by the RDMA core, which answers queries for it. */
+		qp->attr.ah_attr.grh.sgid_attr = NULL;
+		qp->av = av;
+	}
+	if (mask & IB_QP_DEST_QPN) {
+		qp->attr.dest_qp_num = attr->dest_qp_num & ODP_QPN_MASK;
+		qp->dest_qpn = qp->attr.dest_qp_num;
+	}
+	if (mask & (IB_QP_AV | IB_QP_DEST_QPN))
+		qp->av.sport = htons(rdma_get_udp_sport(qp->av.flow_label,
+							qp->ib.qp_num,
+							qp->dest_qpn));
+	if (mask & IB_QP_PATH_MTU) {
+		qp->attr.path_mtu = attr->path_mtu;
+		qp->mtu = ib_mtu_enum_to_int(attr->path_mtu);
+	}
+	return 0;
+}
+
+/* Attributes that may change in any state; read without a lock. */
+static void odp_qp_set_limits(struct odp_qp *qp, const struct ib_qp_attr *attr,
+			      int mask)
+{
+	if (mask & IB_QP_ACCESS_FLAGS) {
+		qp->attr.qp_access_flags = attr->qp_access_flags;
+		qp->access = attr->qp_access_flags;
+	}
+	if (mask & IB_QP_MIN_RNR_TIMER)
+		qp->attr.min_rnr_timer = attr->min_rnr_timer;
+	if (mask & IB_QP_MAX_QP_RD_ATOMIC)
+		qp->attr.max_rd_atomic = attr->max_rd_atomic;
+	if (mask & IB_QP_MAX_DEST_RD_ATOMIC)
+		qp->attr.max_dest_rd_atomic = attr->max_dest_rd_atomic;
+	if (mask & IB_QP_RETRY_CNT) {
+		qp->attr.retry_cnt = attr->retry_cnt;
+		qp->req.retries = attr->retry_cnt;
+	}
+	if (mask & IB_QP_RNR_RETRY) {
+		qp->attr.rnr_retry = attr->rnr_retry;
+		qp->req.rnr_retries = attr->rnr_retry;
+	}
+	if (mask & IB_QP_TIMEOUT)
+		odp_qp_set_timeout(qp, attr->timeout);
+	qp->pkey = IB_DEFAULT_PKEY_FULL;
+}
+
+/* Attributes are in place before the state says that they are. */
+static void odp_qp_set_state(struct odp_qp *qp, enum ib_qp_state state)
+{
+	spin_lock_bh(&qp->lock);
+	smp_store_release(&qp->state, state);
+	spin_unlock_bh(&qp->lock);
+}
+
+static void odp_qp_enter(struct odp_qp *qp, enum ib_qp_state state)
+{
+	if (state == IB_QPS_RESET) {
+		odp_qp_set_state(qp, state);
+		odp_qp_stop(qp);
+		odp_qp_restart(qp);
+		return;
+	}
+	odp_qp_set_state(qp, state);
+	odp_qp_kick(qp);
+}
+
+static int odp_modify_qp_locked(struct odp_qp *qp, struct ib_qp_attr *attr,
+				int mask)
+{
+	enum ib_qp_state old = READ_ONCE(qp->state);
+	enum ib_qp_state new = mask & IB_QP_STATE ? attr->qp_state : old;
+	int err;
+
+	if (mask & IB_QP_CUR_STATE && attr->cur_qp_state != old)
+		return -EINVAL;
+	if (!ib_modify_qp_is_ok(old, new, qp->ib.qp_type, mask))
+		return -EINVAL;
+	if (new == IB_QPS_SQD || new == IB_QPS_SQE)
+		return -EOPNOTSUPP;
+	err = odp_qp_check_attr(qp, attr, mask);
+	if (!err)
+		err = odp_qp_set_path(qp, attr, mask);
+	if (err)
+		return err;
+	odp_qp_set_psns(qp, attr, mask);
+	odp_qp_set_limits(qp, attr, mask);
+	if (new != old)
+		odp_qp_enter(qp, new);
+	return 0;
+}
+
+int odp_modify_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
+		  struct ib_udata *udata)
+{
+	struct odp_qp *qp = to_odp_qp(ib);
+	int err;
+
+	if (mask & ~IB_QP_ATTR_STANDARD_BITS)
+		return -EOPNOTSUPP;
+	mutex_lock(&qp->mutex);
+	err = odp_modify_qp_locked(qp, attr, mask);
+	mutex_unlock(&qp->mutex);
+	return err;
+}
+
+int odp_query_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
+		 struct ib_qp_init_attr *init)
+{
+	struct odp_qp *qp = to_odp_qp(ib);
+
+	mutex_lock(&qp->mutex);
+	*attr = qp->attr;
+	attr->qp_state = READ_ONCE(qp->state);
+	attr->cur_qp_state = attr->qp_state;
+	attr->port_num = 1;
+	attr->rq_psn = READ_ONCE(qp->resp.epsn);
+	attr->sq_psn = READ_ONCE(qp->req.psn);
+	mutex_unlock(&qp->mutex);
+
+	init->cap = attr->cap;
+	init->qp_type = ib->qp_type;
+	init->send_cq = ib->send_cq;
+	init->recv_cq = ib->recv_cq;
+	init->sq_sig_type = qp->sig_all ? IB_SIGNAL_ALL_WR : IB_SIGNAL_REQ_WR;
+	return 0;
+}
+
+/* The doorbell of user space, which posts nothing else. */
+int odp_post_send(struct ib_qp *ib, const struct ib_send_wr *wr,
+		  const struct ib_send_wr **bad)
+{
+	struct odp_qp *qp = to_odp_qp(ib);
+	int err;
+
+	if (wr) {
+		*bad = wr;
+		return -EOPNOTSUPP;
+	}
+	err = odp_sq_take(qp);
+	if (!err)
+		odp_half_kick(&qp->req.half);
+	return err;
+}
+
+/* The same for receive queues, see ODP_RING_NEED_KICK. */
+int odp_post_recv(struct ib_qp *ib, const struct ib_recv_wr *wr,
+		  const struct ib_recv_wr **bad)
+{
+	if (wr) {
+		*bad = wr;
+		return -EOPNOTSUPP;
+	}
+	odp_half_kick(&to_odp_qp(ib)->resp.half);
+	return 0;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Counters: "rdma statistic show link" and hw_counters in sysfs. Those of the
+ * mirrors, named odp_*, are sums over all processes and devices.
+ */
+#include "../mirror/mirror.h"
+#include "verbs.h"
+
+static const struct rdma_stat_desc odp_stat_descs[] = {
+	[ODP_STAT_TX_PACKETS].name		= "tx_packets",
+	[ODP_STAT_RX_PACKETS].name		= "rx_packets",
+	[ODP_STAT_RX_ICRC].name			= "rx_icrc_errors",
+	[ODP_STAT_RX_DROPPED].name		= "rx_dropped",
+	[ODP_STAT_TX_RETRIES].name		= "tx_retries",
+	[ODP_STAT_TX_TIMEOUTS].name		= "tx_timeouts",
+	[ODP_STAT_RNR_SENT].name		= "rnr_nak_sent",
+	[ODP_STAT_RNR_RECEIVED].name		= "rnr_nak_received",
+	[ODP_STAT_NAK_SEQ_SENT].name		= "seq_nak_sent",
+	[ODP_STAT_NAK_SEQ_RECEIVED].name	= "seq_nak_received",
+	[ODP_STAT_DUPLICATES].name		= "duplicate_requests",
+	[ODP_STAT_PARKED].name			= "page_waits",
+#define MIRROR(stat) [ODP_DEV_STAT_COUNT + (stat)].name
+	MIRROR(ODP_STAT_LEAVES)			= "odp_leaves",
+	MIRROR(ODP_STAT_FAULTS)			= "odp_faults",
+	MIRROR(ODP_STAT_FAULT_PAGES)		= "odp_fault_pages",
+	MIRROR(ODP_STAT_FAULT_JOINED)		= "odp_faults_joined",
+	MIRROR(ODP_STAT_FAULT_RETRIES)		= "odp_fault_retries",
+	MIRROR(ODP_STAT_FAULT_DIRECT)		= "odp_faults_direct",
+	MIRROR(ODP_STAT_FAULT_ERRORS)		= "odp_fault_errors",
+	MIRROR(ODP_STAT_ZAPS)			= "odp_invalidations",
+	MIRROR(ODP_STAT_ZAPPED_PAGES)		= "odp_invalidated_pages",
+#undef MIRROR
+};
+
+struct rdma_hw_stats *odp_alloc_hw_port_stats(struct ib_device *ib, u32 port)
+{
+	return rdma_alloc_hw_stats_struct(odp_stat_descs,
+					  ARRAY_SIZE(odp_stat_descs),
+					  RDMA_HW_STATS_DEFAULT_LIFESPAN);
+}
+
+int odp_get_hw_stats(struct ib_device *ib, struct rdma_hw_stats *stats,
+		     u32 port, int index)
+{
+	struct odp_dev *dev = to_odp_dev(ib);
+	int i;
+
+	if (!port)
+		return -EINVAL;
+	for (i = 0; i < ODP_DEV_STAT_COUNT; i++)
+		stats->value[i] = atomic64_read(&dev->stats[i]);
+	for (; i < ARRAY_SIZE(odp_stat_descs); i++)
+		stats->value[i] = odp_mirror_stat(i - ODP_DEV_STAT_COUNT);
+	return ARRAY_SIZE(odp_stat_descs);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The verbs: what the RDMA core calls, an object a file.
+ */
+#ifndef ODP_VERBS_H
+#define ODP_VERBS_H
+
+#include <rdma/ib_verbs.h>
+
+#include "../odp.h"
+#include "../transport/qp.h"
+
+struct odp_ucontext {
+	struct ib_ucontext ib;
+};
+
+struct odp_pd {
+	struct ib_pd ib;
+};
+
+struct odp_ah {
+	struct ib_ah ib;
+	struct odp_av av;
+};
+
+/* device.c */
+int odp_device_add(const char *name, struct net_device *ndev);
+void odp_device_port_event(struct odp_dev *dev);
+
+/* context.c */
+int odp_alloc_ucontext(struct ib_ucontext *context, struct ib_udata *udata);
+void odp_dealloc_ucontext(struct ib_ucontext *context);
+void odp_disassociate_ucontext(struct ib_ucontext *context);
+int odp_alloc_pd(struct ib_pd *pd, struct ib_udata *udata);
+int odp_dealloc_pd(struct ib_pd *pd, struct ib_udata *udata);
+
+/**
+ * struct odp_mmap - memory shared with user space
+ * @entry: The RDMA core's part; the memory lives as long as this has
+ *	references, whatever becomes of the object that uses it.
+ * @mem: The memory, zeroed.
+ * @size: Bytes.
+ */
+struct odp_mmap {
+	struct rdma_user_mmap_entry entry;
+	void *mem;
+	size_t size;
+};
+
+struct odp_mmap *odp_mmap_create(struct ib_udata *udata, size_t size);
+void odp_mmap_destroy(struct odp_mmap *mmap);
+int odp_mmap(struct ib_ucontext *context, struct vm_area_struct *vma);
+void odp_mmap_free(struct rdma_user_mmap_entry *entry);
+
+/* ah.c */
+int odp_av_init(struct odp_av *av, const struct rdma_ah_attr *attr);
+int odp_create_ah(struct ib_ah *ah, struct rdma_ah_init_attr *init,
+		  struct ib_udata *udata);
+int odp_destroy_ah(struct ib_ah *ah, u32 flags);
+
+/* cq.c */
+int odp_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr,
+		  struct ib_udata *udata);
+int odp_destroy_cq(struct ib_cq *ib, struct ib_udata *udata);
+int odp_poll_cq(struct ib_cq *ib, int num, struct ib_wc *wc);
+int odp_req_notify_cq(struct ib_cq *ib, enum ib_cq_notify_flags flags);
+
+/* qp.c */
+int odp_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init,
+		  struct ib_udata *udata);
+int odp_modify_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
+		  struct ib_udata *udata);
+int odp_query_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
+		 struct ib_qp_init_attr *init);
+int odp_destroy_qp(struct ib_qp *ib, struct ib_udata *udata);
+int odp_post_send(struct ib_qp *ib, const struct ib_send_wr *wr,
+		  const struct ib_send_wr **bad);
+int odp_post_recv(struct ib_qp *ib, const struct ib_recv_wr *wr,
+		  const struct ib_recv_wr **bad);
+
+/* mr.c */
+struct ib_mr *odp_get_dma_mr(struct ib_pd *pd, int access);
+struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
+			      int access, struct ib_udata *udata);
+int odp_dereg_mr(struct ib_mr *ib, struct ib_udata *udata);
+
+/* stats.c */
+struct rdma_hw_stats *odp_alloc_hw_port_stats(struct ib_device *ib, u32 port);
+int odp_get_hw_stats(struct ib_device *ib, struct rdma_hw_stats *stats,
+		     u32 port, int index);
+
+#endif /* ODP_VERBS_H */
