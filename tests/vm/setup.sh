@@ -19,7 +19,8 @@ PATH=$PATH:/usr/sbin:/sbin
 
 host_packages=(
 	build-essential busybox-static cmake cpio debootstrap dpkg-dev
-	e2fsprogs file kmod libcmocka-dev libibverbs-dev libnl-3-dev libnl-route-3-dev
+	e2fsprogs file kmod libcmocka-dev libibverbs-dev libjansson-dev
+	libnl-3-dev libnl-route-3-dev
 	libudev-dev ninja-build pkg-config python3 qemu-system-x86 shellcheck
 	util-linux
 )
@@ -27,6 +28,7 @@ host_packages=(
 # Debian is the guest's user space, too: what cases and the demo run there.
 guest_packages=(
 	bash ethtool ibverbs-providers ibverbs-utils iproute2 iputils-ping kmod
+	libjansson4
 	numactl perftest procps python3-minimal python3-pyverbs rdma-core
 	rdmacm-utils strace tcpdump udev util-linux xxd
 )
