@@ -20,9 +20,8 @@ PATH=$PATH:/usr/sbin:/sbin
 host_packages=(
 	build-essential busybox-static cmake cpio debootstrap dpkg-dev
 	e2fsprogs file kmod libcmocka-dev libibverbs-dev libjansson-dev
-	libnl-3-dev libnl-route-3-dev
-	libudev-dev ninja-build pkg-config python3 qemu-system-x86 shellcheck
-	util-linux
+	libnl-3-dev libnl-route-3-dev libudev-dev ninja-build pkg-config python3
+	qemu-system-x86 shellcheck util-linux
 )
 
 # Debian is the guest's user space, too: what cases and the demo run there.
