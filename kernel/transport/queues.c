@@ -61,6 +61,18 @@ static void odp_swqe_check(const struct odp_sq *sq, struct odp_swqe *swqe)
 	swqe->status = IB_WC_SUCCESS;
 }
 
+static void odp_swqe_take(struct odp_sq *sq, u32 index)
+{
+	const struct odp_send_wqe *entry = odp_kring_entry(&sq->kring, index);
+	struct odp_swqe *swqe = odp_sq_entry(sq, index);
+
+	memcpy(&swqe->wqe, entry, sizeof(*entry));
+	memcpy(swqe + 1, entry + 1, sq->kring.stride - sizeof(*entry));
+	/* From here on only the copy is read. */
+	barrier();
+	odp_swqe_check(sq, swqe);
+}
+
 /**
  * odp_sq_take - takes over the send requests that user space has posted
  * @qp: The queue pair.
@@ -83,15 +95,8 @@ int odp_sq_take(struct odp_qp *qp)
 	user = odp_kring_user_index(&sq->kring);
 	if (user - tail > sq->kring.depth - (tail - READ_ONCE(sq->head)))
 		goto out;
-	for (; tail != user; tail++) {
-		struct odp_swqe *swqe = odp_sq_entry(sq, tail);
-
-		memcpy(&swqe->wqe, odp_kring_entry(&sq->kring, tail),
-		       sq->kring.stride);
-		/* From here on only the copy is read. */
-		barrier();
-		odp_swqe_check(sq, swqe);
-	}
+	for (; tail != user; tail++)
+		odp_swqe_take(sq, tail);
 	smp_store_release(&sq->tail, tail);
 	err = 0;
 out:

@@ -23,9 +23,40 @@
 static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 			    struct ib_udata *udata)
 {
+	const int rc = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
+		       IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ;
+
 	if (udata->inlen || udata->outlen)
 		return -EINVAL;
-	*attr = ib->attrs;
+	memset(attr, 0, sizeof(*attr));
+	attr->sys_image_guid = ib->node_guid;
+	attr->max_mr_size = U64_MAX;
+	attr->page_size_cap = PAGE_SIZE | SZ_2M | SZ_1G;
+	attr->max_qp = 1 << 20;
+	attr->max_qp_wr = ODP_MAX_WR;
+	attr->device_cap_flags = IB_DEVICE_CURR_QP_STATE_MOD |
+				 IB_DEVICE_RC_RNR_NAK_GEN |
+				 IB_DEVICE_SYS_IMAGE_GUID |
+				 IB_DEVICE_PORT_ACTIVE_EVENT;
+	attr->kernel_cap_flags = IBK_ON_DEMAND_PAGING;
+	attr->max_send_sge = ODP_MAX_SGE;
+	attr->max_recv_sge = ODP_MAX_SGE;
+	attr->max_sge_rd = ODP_MAX_SGE;
+	attr->max_cq = 1 << 20;
+	attr->max_cqe = ODP_MAX_CQE;
+	attr->max_mr = (1 << 20) - 1;
+	attr->max_pd = 1 << 20;
+	attr->max_qp_rd_atom = ODP_MAX_RD_ATOMIC;
+	attr->max_qp_init_rd_atom = ODP_MAX_RD_ATOMIC;
+	attr->max_res_rd_atom = ODP_MAX_RD_ATOMIC << 20;
+	attr->atomic_cap = IB_ATOMIC_NONE;
+	attr->max_ah = 1 << 20;
+	attr->max_pkeys = 1;
+	/* Completion timestamps are in nanoseconds. */
+	attr->timestamp_mask = U64_MAX;
+	attr->hca_core_clock = USEC_PER_SEC;
+	attr->odp_caps.general_caps = IB_ODP_SUPPORT | IB_ODP_SUPPORT_IMPLICIT;
+	attr->odp_caps.per_transport_caps.rc_odp_caps = rc;
 	return 0;
 }
 
@@ -137,42 +168,6 @@ static const struct ib_device_ops odp_device_ops = {
 	INIT_RDMA_OBJ_SIZE(ib_ucontext, odp_ucontext, ib),
 };
 
-static void odp_device_attrs(struct ib_device *ib)
-{
-	struct ib_device_attr *attr = &ib->attrs;
-	const int rc = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
-		       IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ;
-
-	attr->sys_image_guid = ib->node_guid;
-	attr->max_mr_size = U64_MAX;
-	attr->page_size_cap = PAGE_SIZE | SZ_2M | SZ_1G;
-	attr->max_qp = 1 << 20;
-	attr->max_qp_wr = ODP_MAX_WR;
-	attr->device_cap_flags = IB_DEVICE_CURR_QP_STATE_MOD |
-				 IB_DEVICE_RC_RNR_NAK_GEN |
-				 IB_DEVICE_SYS_IMAGE_GUID |
-				 IB_DEVICE_PORT_ACTIVE_EVENT;
-	attr->kernel_cap_flags = IBK_ON_DEMAND_PAGING;
-	attr->max_send_sge = ODP_MAX_SGE;
-	attr->max_recv_sge = ODP_MAX_SGE;
-	attr->max_sge_rd = ODP_MAX_SGE;
-	attr->max_cq = 1 << 20;
-	attr->max_cqe = ODP_MAX_CQE;
-	attr->max_mr = (1 << 20) - 1;
-	attr->max_pd = 1 << 20;
-	attr->max_qp_rd_atom = ODP_MAX_RD_ATOMIC;
-	attr->max_qp_init_rd_atom = ODP_MAX_RD_ATOMIC;
-	attr->max_res_rd_atom = ODP_MAX_RD_ATOMIC << 20;
-	attr->atomic_cap = IB_ATOMIC_NONE;
-	attr->max_ah = 1 << 20;
-	attr->max_pkeys = 1;
-	/* Completion timestamps are in nanoseconds. */
-	attr->timestamp_mask = U64_MAX;
-	attr->hca_core_clock = USEC_PER_SEC;
-	attr->odp_caps.general_caps = IB_ODP_SUPPORT | IB_ODP_SUPPORT_IMPLICIT;
-	attr->odp_caps.per_transport_caps.rc_odp_caps = rc;
-}
-
 static void odp_device_init(struct odp_dev *dev)
 {
 	struct ib_device *ib = &dev->ib;
@@ -185,7 +180,6 @@ static void odp_device_init(struct odp_dev *dev)
 	ib->uverbs_cmd_mask |= BIT_ULL(IB_USER_VERBS_CMD_POST_SEND) |
 			       BIT_ULL(IB_USER_VERBS_CMD_POST_RECV) |
 			       BIT_ULL(IB_USER_VERBS_CMD_REQ_NOTIFY_CQ);
-	odp_device_attrs(ib);
 	/* Index 0 is never used, so no key is below 2^12. */
 	xa_init_flags(&dev->windows, XA_FLAGS_ALLOC1);
 	dev->port_up = odp_port_up(dev->ndev);
