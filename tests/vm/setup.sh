@@ -208,10 +208,14 @@ setup_build() {
 	exec 8>&-
 }
 
+# One set-up at a time in a cache: others may be at work in the same tree.
 setup_guest() {
 	check_host
+	exec 7>"$cache/.lock"
+	flock -n 7 || { say "waiting for another set-up in $cache"; flock 7; }
 	need_packages "${host_packages[@]}"
 	setup_kernel
 	setup_root
 	setup_initramfs
+	exec 7>&-
 }
