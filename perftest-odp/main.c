@@ -15,6 +15,8 @@ static const struct {
 	{ "verify", command_verify,
 	  "send messages and check every byte, also while memory changes" },
 	{ "reg", command_reg, "measure what it costs to register memory" },
+	{ "bad", command_bad,
+	  "make mistakes, and see that each gets the right error" },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
