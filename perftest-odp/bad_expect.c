@@ -142,7 +142,7 @@ void expect_errno(struct bad *b, const char *what, int got, int expected)
 
 void expect_true(struct bad *b, const char *what, bool is_so)
 {
-	note(b, what, "yes", "no", is_so);
+	note(b, what, "yes", is_so ? "yes" : "no", is_so);
 }
 
 void expect_untouched(struct bad *b)

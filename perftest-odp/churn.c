@@ -132,6 +132,14 @@ static int allocate(struct churner *c)
 	return RC_OK;
 }
 
+void churn_advise(const struct churner *c, char *at, size_t size)
+{
+	if (c->events & (1u << EV_THP))
+		madvise(at, size, MADV_HUGEPAGE);
+	if (c->events & (1u << EV_KSM))
+		madvise(at, size, MADV_MERGEABLE);
+}
+
 int churner_start(struct churner *c)
 {
 	unsigned int slot;
@@ -142,10 +150,7 @@ int churner_start(struct churner *c)
 		rc = allocate(c);
 	if (rc)
 		return rc;
-	if (c->events & (1u << EV_THP))
-		madvise(c->region->base, c->region->size, MADV_HUGEPAGE);
-	if (c->events & (1u << EV_KSM))
-		madvise(c->region->base, c->region->size, MADV_MERGEABLE);
+	churn_advise(c, c->region->base, c->region->size);
 	for (slot = 0; slot < c->slots; slot++)
 		slot_refill(c, slot, pattern_key(c->seed, slot));
 	c->random.state = pattern_mix(c->seed);

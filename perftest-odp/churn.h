@@ -103,6 +103,9 @@ char *slot_start(const struct churner *c, unsigned int slot);
 /* New contents, by the CPU */
 void slot_refill(struct churner *c, unsigned int slot, uint64_t key);
 
+/* What the events want the kernel to know about new mappings */
+void churn_advise(const struct churner *c, char *at, size_t size);
+
 /* For events */
 unsigned int churn_idle_slot(struct churner *c);
 /* The last event of each slot from @from to @to in the region */

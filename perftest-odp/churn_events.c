@@ -15,6 +15,7 @@
 #define MADV_COLLAPSE 25 /* Linux 6.1 */
 #endif
 
+#define PAGEMAP_SWAPPED 62
 #define COMPACT "/proc/sys/vm/compact_memory"
 
 static int failed(const char *what)
@@ -50,8 +51,7 @@ static int event_munmap(struct churner *c)
 	}
 	if (mmap(at, c->slot_size, PROT_READ | PROT_WRITE, flags, -1, 0) != at)
 		return failed("mmap over a slot");
-	if (c->events & (1u << EV_THP))
-		madvise(at, c->slot_size, MADV_HUGEPAGE);
+	churn_advise(c, at, c->slot_size);
 	churn_note(c, EV_MUNMAP, at, at + c->slot_size);
 	c->effects[EV_MUNMAP] += c->slot_size / PAGE;
 	renew(c, slot);
@@ -71,20 +71,24 @@ static int event_dontneed(struct churner *c)
 	return RC_OK;
 }
 
-static uint64_t count_absent(char *at, size_t size)
+/* Pages of the slot that are in swap space now */
+static uint64_t count_swapped(const char *at, size_t size)
 {
-	unsigned char present[64];
-	uint64_t absent = 0;
+	uint64_t entry[64], swapped = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	size_t i, n;
 
-	for (; size; at += n * PAGE, size -= n * PAGE) {
-		n = size / PAGE < sizeof(present) ? size / PAGE : sizeof(present);
-		if (mincore(at, n * PAGE, present))
-			return absent;
+	for (; size && fd >= 0; at += n * PAGE, size -= n * PAGE) {
+		n = size / PAGE < 64 ? size / PAGE : 64;
+		if (pread(fd, entry, n * 8, (uintptr_t)at / PAGE * 8) !=
+		    (ssize_t)(n * 8))
+			break;
 		for (i = 0; i < n; i++)
-			absent += !(present[i] & 1);
+			swapped += entry[i] >> PAGEMAP_SWAPPED & 1;
 	}
-	return absent;
+	if (fd >= 0)
+		close(fd);
+	return swapped;
 }
 
 static void read_back(char *at, size_t size)
@@ -108,7 +112,7 @@ static int event_swap(struct churner *c)
 	size = n * c->slot_size;
 	if (madvise(at, size, MADV_PAGEOUT))
 		return failed("madvise(MADV_PAGEOUT)");
-	c->effects[EV_SWAP] += count_absent(at, size);
+	c->effects[EV_SWAP] += count_swapped(at, size);
 	churn_note(c, EV_SWAP, at, at + size);
 	if (random_below(&c->random, 2))
 		read_back(at, size);
@@ -249,9 +253,9 @@ const struct event_type event_types[EVENTS] = {
 	[EV_MUNMAP] = { "munmap", event_munmap, false, 1, "pages replaced", NULL },
 	[EV_DONTNEED] = { "dontneed", event_dontneed, false, 1, "pages dropped",
 			  NULL },
-	[EV_FORK] = { "fork", event_fork, true, 4, "children right", NULL },
+	[EV_FORK] = { "fork", event_fork, true, 32, "children right", NULL },
 	[EV_SWAP] = { "swap", event_swap, true, 2, "pages swapped out", no_swap },
-	[EV_THP] = { "thp", event_thp, true, 4, "huge pages made", no_thp },
+	[EV_THP] = { "thp", event_thp, true, 4, "huge pages made or kept", no_thp },
 	[EV_MPROTECT] = { "mprotect", event_mprotect, true, 1,
 			  "pages forbidden and allowed", NULL },
 	[EV_MREMAP] = { "mremap", event_mremap, false, 1,

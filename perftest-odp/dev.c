@@ -16,7 +16,7 @@ static int open_from(struct ibv_device **list, int n, const char *name,
 		if (!name || !strcmp(ibv_get_device_name(list[i]), name))
 			break;
 	if (i == n)
-		return fail(RC_SKIP, "there is no RDMA device %s", name);
+		return fail(RC_WRONG, "there is no RDMA device %s", name);
 	*ctx = ibv_open_device(list[i]);
 	if (!*ctx)
 		return fail_errno(RC_WRONG, "%s: ibv_open_device",
