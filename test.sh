@@ -89,6 +89,8 @@ setup_build
 for name in "$@"; do
 	list | grep -q "^$name\b" || die "no test $name (./test.sh --list names them)"
 done
+take_lock
+export ODP_GUEST_LOCKED=1
 run=$build/vm/guest
 trap stop_guest EXIT
 run_tests "$@"
