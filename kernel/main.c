@@ -19,9 +19,21 @@ static struct odp_dev *odp_device_of(struct net_device *ndev)
 	return ib ? to_odp_dev(ib) : NULL;
 }
 
+/* RTNL may be held, so it is only queued; the interface waits for it. */
+static void odp_unregister_queued(struct net_device *ndev)
+{
+	struct odp_dev *dev = odp_device_of(ndev);
+
+	if (!dev)
+		return;
+	ib_unregister_device_queued(&dev->ib);
+	ib_device_put(&dev->ib);
+}
+
 static int odp_newlink(const char *name, struct net_device *ndev)
 {
 	struct odp_dev *dev = odp_device_of(ndev);
+	int err;
 
 	if (dev) {
 		ib_device_put(&dev->ib);
@@ -29,7 +41,11 @@ static int odp_newlink(const char *name, struct net_device *ndev)
 				   netdev_name(ndev));
 		return -EEXIST;
 	}
-	return odp_device_add(name, ndev);
+	err = odp_device_add(name, ndev);
+	/* Has it gone meanwhile, unseen by the notifier? */
+	if (!err && READ_ONCE(ndev->reg_state) != NETREG_REGISTERED)
+		odp_unregister_queued(ndev);
+	return err;
 }
 
 static struct rdma_link_ops odp_link_ops = {
@@ -37,25 +53,31 @@ static struct rdma_link_ops odp_link_ops = {
 	.newlink = odp_newlink,
 };
 
+static void odp_port_event(struct net_device *ndev)
+{
+	struct odp_dev *dev = odp_device_of(ndev);
+
+	if (!dev)
+		return;
+	odp_device_port_event(dev);
+	ib_device_put(&dev->ib);
+}
+
 static int odp_netdev_event(struct notifier_block *nb, unsigned long event,
 			    void *arg)
 {
-	struct odp_dev *dev = odp_device_of(netdev_notifier_info_to_dev(arg));
+	struct net_device *ndev = netdev_notifier_info_to_dev(arg);
 
-	if (!dev)
-		return NOTIFY_DONE;
 	switch (event) {
 	case NETDEV_UNREGISTER:
-		/* RTNL is held, so only queued; the interface waits for it. */
-		ib_unregister_device_queued(&dev->ib);
+		odp_unregister_queued(ndev);
 		break;
 	case NETDEV_UP:
 	case NETDEV_DOWN:
 	case NETDEV_CHANGE:
-		odp_device_port_event(dev);
+		odp_port_event(ndev);
 		break;
 	}
-	ib_device_put(&dev->ib);
 	return NOTIFY_DONE;
 }
 

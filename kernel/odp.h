@@ -76,7 +76,7 @@ enum odp_stat {
 /**
  * struct odp_dev - a device
  * @ib: The RDMA core's part.
- * @ndev: The interface; the RDMA core holds it while the device is registered.
+ * @ndev: The interface, held.
  * @net: The network namespace of @ndev, whose UDP sockets the device uses.
  * @port_up: Last state that was told to users.
  * @windows: Memory windows by key index, see transport/window.c.

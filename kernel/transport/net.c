@@ -3,8 +3,8 @@
  * The network: UDP sockets, routes, sending and receiving.
  *
  * Each network namespace that has a device has one pair of sockets on port
- * 4791, made with the first device there and closed with the last one, or with
- * the namespace. A packet finds its queue pair by number alone, as numbers are
+ * 4791, made with the first device there and closed with the last one, which the
+ * namespace waits for when it goes. A packet finds its queue pair by number alone, as numbers are
  * unique in the module; it is taken only if it comes through the namespace of
  * the queue pair's device, from the address of its peer to its own address.
  */
@@ -12,6 +12,7 @@
 #include <linux/ipv6.h>
 #include <linux/module.h>
 #include <linux/udp.h>
+#include <linux/wait_bit.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
 #include <net/netns/generic.h>
@@ -198,8 +199,10 @@ void odp_net_put(struct odp_dev *dev)
 	struct odp_net *on = net_generic(dev->net, odp_net_id);
 
 	mutex_lock(&on->lock);
-	if (!--on->users)
+	if (on->users == 1)
 		odp_net_close(on);
+	on->users--;
+	wake_up_var(&on->users);
 	mutex_unlock(&on->lock);
 }
 
@@ -357,10 +360,15 @@ static int __net_init odp_net_init(struct net *net)
 	return 0;
 }
 
-/* Devices of a namespace go with its interfaces, but not always at once. */
+/*
+ * Devices go with their interfaces, but not always at once: an interface that
+ * is only moved to the first namespace does not wait for them.
+ */
 static void __net_exit odp_net_exit(struct net *net)
 {
-	odp_net_close(net_generic(net, odp_net_id));
+	struct odp_net *on = net_generic(net, odp_net_id);
+
+	wait_var_event(&on->users, !READ_ONCE(on->users));
 }
 
 static struct pernet_operations odp_net_ops = {

@@ -17,8 +17,6 @@
 #include "verbs.h"
 
 #define ODP_GID_TABLE_LEN	256
-/* Around a payload, at most: IPv6, UDP, BTH, RETH, immediate data, ICRC. */
-#define ODP_MAX_HEADERS		(40 + 8 + 12 + 16 + 4 + 4)
 
 static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 			    struct ib_udata *udata)
@@ -62,10 +60,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 
 static enum ib_mtu odp_port_mtu(const struct net_device *ndev)
 {
-	unsigned int mtu = READ_ONCE(ndev->mtu);
-
-	mtu = mtu > ODP_MAX_HEADERS ? mtu - ODP_MAX_HEADERS : 0;
-	return clamp(iboe_get_mtu(mtu), IB_MTU_256, IB_MTU_4096);
+	return max(iboe_get_mtu(READ_ONCE(ndev->mtu)), IB_MTU_256);
 }
 
 static bool odp_port_up(const struct net_device *ndev)
@@ -88,8 +83,13 @@ static int odp_query_port(struct ib_device *ib, u32 port,
 	attr->ip_gids = true;
 	attr->max_msg_sz = ODP_MAX_MSG_SIZE;
 	attr->pkey_tbl_len = 1;
-	return ib_get_eth_speed(ib, port, &attr->active_speed,
-				&attr->active_width);
+	/* An interface on its way out has no speed; the port still answers. */
+	if (ib_get_eth_speed(ib, port, &attr->active_speed,
+			     &attr->active_width)) {
+		attr->active_speed = IB_SPEED_SDR;
+		attr->active_width = IB_WIDTH_1X;
+	}
+	return 0;
 }
 
 /* No MAD and CM capability: there are no datagram queue pairs yet. */
@@ -121,6 +121,7 @@ static void odp_dealloc_driver(struct ib_device *ib)
 	struct odp_dev *dev = to_odp_dev(ib);
 
 	odp_net_put(dev);
+	dev_put(dev->ndev);
 	xa_destroy(&dev->windows);
 }
 
@@ -210,6 +211,7 @@ int odp_device_add(const char *name, struct net_device *ndev)
 	err = odp_net_get(dev);
 	if (err)
 		goto err_dealloc;
+	dev_hold(ndev);
 	odp_device_init(dev);
 	/* From here on dealloc_driver undoes it all. */
 	ib_set_device_ops(&dev->ib, &odp_device_ops);
