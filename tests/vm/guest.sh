@@ -122,8 +122,14 @@ boot_guest() {
 	say "the guest is up after $((SECONDS - started)) s"
 }
 
+# A zombie is dead, too: in a container nobody may collect it.
 guest_alive() {
-	[ -s "$run/pid" ] && kill -0 "$(cat "$run/pid")" 2>/dev/null
+	local pid stat
+
+	[ -s "$run/pid" ] || return 1
+	read -r pid <"$run/pid"
+	read -r stat 2>/dev/null <"/proc/$pid/stat" || return 1
+	[[ ${stat##*) } != Z* ]]
 }
 
 # wait_answer JOB SECONDS: waits for "JOB STATUS", sets answer to STATUS. 1: the
