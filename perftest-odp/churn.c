@@ -140,7 +140,7 @@ void churn_advise(const struct churner *c, char *at, size_t size)
 		madvise(at, size, MADV_MERGEABLE);
 }
 
-int churner_start(struct churner *c)
+int churner_set_up(struct churner *c)
 {
 	unsigned int slot;
 	int rc;
@@ -155,6 +155,11 @@ int churner_start(struct churner *c)
 		slot_refill(c, slot, pattern_key(c->seed, slot));
 	c->random.state = pattern_mix(c->seed);
 	pthread_mutex_init(&c->lock, NULL);
+	return RC_OK;
+}
+
+int churner_start(struct churner *c)
+{
 	if (!c->events)
 		return RC_OK;
 	if (pthread_create(&c->thread, NULL, run, c))

@@ -90,7 +90,13 @@ struct churner {
 	char text[320];
 };
 
-/* Set up all slots and start the thread. Prints which events it leaves out */
+/* Fill all slots. Prints which events it leaves out */
+int churner_set_up(struct churner *c);
+/*
+ * Start the thread. Some events leave a hole in the address space for a moment:
+ * from here to churner_stop(), nothing in the process may map memory at an
+ * address that the kernel chooses.
+ */
 int churner_start(struct churner *c);
 /* Turn to @epoch; afterwards the thread keeps off its busy slots */
 void churner_turn(struct churner *c, uint64_t epoch);

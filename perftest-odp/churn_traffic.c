@@ -283,11 +283,16 @@ static int set_up(struct traffic *t)
 	if (!rc)
 		rc = allocate(t);
 	if (!rc)
-		rc = churner_start(c);
+		rc = churner_set_up(c);
 	rc = ctl_barrier(side->ctl, rc);
 	if (!rc)
 		rc = session_connect(side, side->mtu);
-	return rc ? rc : session_share_memory(side);
+	if (!rc)
+		rc = session_share_memory(side);
+	/* With --local, the other end's address space is this one, too */
+	if (!rc)
+		rc = ctl_barrier(side->ctl, RC_OK);
+	return rc ? rc : churner_start(c);
 }
 
 static void tear_down(struct traffic *t)

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 struct wanted {
 	const char *name; /* with its colon */
@@ -62,7 +63,8 @@ int host_memory(struct host_memory *m)
 	return rc;
 }
 
-int port_counter(const char *device, int port, const char *name, uint64_t *value)
+static int read_counter(const char *device, int port, const char *name,
+			uint64_t *value)
 {
 	char path[256];
 	FILE *f;
@@ -77,4 +79,18 @@ int port_counter(const char *device, int port, const char *name, uint64_t *value
 	got = fscanf(f, "%" SCNu64, value);
 	fclose(f);
 	return got == 1;
+}
+
+/* The kernel does not ask the driver again for "lifespan" ms: wait so long */
+int port_counter(const char *device, int port, const char *name, uint64_t *value)
+{
+	struct timespec life;
+	uint64_t ms;
+
+	if (!read_counter(device, port, "lifespan", &ms))
+		return 0;
+	life.tv_sec = (ms + 1) / 1000;
+	life.tv_nsec = (ms + 1) % 1000 * 1000000;
+	nanosleep(&life, NULL);
+	return read_counter(device, port, name, value);
 }

@@ -239,6 +239,7 @@ static void memory_changes_but_keeps_its_contents(void **state)
 	(void)state;
 	assert_int_equal(region_map(&region, c.slots * c.slot_size, 32 * KiB), 0);
 	region.kind = MEM_ODP;
+	assert_int_equal(churner_set_up(&c), RC_OK);
 	assert_int_equal(churner_start(&c), RC_OK);
 	for (epoch = 0; time(NULL) < end; epoch++) {
 		churner_turn(&c, epoch);
