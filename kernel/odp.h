@@ -107,8 +107,8 @@ static inline void odp_count(struct odp_dev *dev, enum odp_stat stat)
 #define ODP_MAX_SGE		32
 #define ODP_MAX_INLINE		512
 #define ODP_MAX_WR		16384
-#define ODP_MAX_CQE		(1 << 20)
+#define ODP_MAX_CQE		BIT(20)
 #define ODP_MAX_RD_ATOMIC	128
-#define ODP_MAX_MSG_SIZE	(1U << 30)
+#define ODP_MAX_MSG_SIZE	BIT(30)
 
 #endif /* ODP_H */

@@ -8,7 +8,7 @@
 #include <linux/mm.h>
 
 /* What the accessed-bit callbacks of an MMU notifier return. */
-typedef int odp_young_t;
+#define ODP_YOUNG_T int
 
 static inline long odp_get_user_pages_remote(struct mm_struct *mm,
 					     unsigned long start,

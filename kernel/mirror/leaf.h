@@ -18,7 +18,7 @@
 #include "mirror.h"
 
 #define ODP_BLOCK_SHIFT		21
-#define ODP_BLOCK_SIZE		(1UL << ODP_BLOCK_SHIFT)
+#define ODP_BLOCK_SIZE		BIT(ODP_BLOCK_SHIFT)
 #define ODP_BLOCK_PAGES		(ODP_BLOCK_SIZE >> PAGE_SHIFT)
 
 /* An entry is a page frame's address and these bits; 0 is no translation. */
@@ -49,7 +49,7 @@
  * @rcu: Look-ups run under RCU.
  */
 struct odp_leaf {
-	spinlock_t lock;
+	spinlock_t lock;	/* down to entries */
 	bool dead;
 	u32 seq;
 	u64 zapping;
@@ -57,7 +57,7 @@ struct odp_leaf {
 	unsigned long *entries;
 	DECLARE_BITMAP(young, ODP_BLOCK_PAGES);
 
-	spinlock_t zap_lock;
+	spinlock_t zap_lock;	/* return of dirty bits */
 	unsigned long index;
 	refcount_t ref;
 	struct rcu_head rcu;

@@ -40,14 +40,14 @@ static void odp_mn_invalidate_range_end(struct mmu_notifier *mn,
 	odp_zap_end(to_mirror(mn), range->start, range->end);
 }
 
-static odp_young_t odp_mn_clear_young(struct mmu_notifier *mn,
+static ODP_YOUNG_T odp_mn_clear_young(struct mmu_notifier *mn,
 				      struct mm_struct *mm,
 				      unsigned long start, unsigned long end)
 {
 	return odp_leaves_young(to_mirror(mn), start, end, true);
 }
 
-static odp_young_t odp_mn_test_young(struct mmu_notifier *mn,
+static ODP_YOUNG_T odp_mn_test_young(struct mmu_notifier *mn,
 				     struct mm_struct *mm, unsigned long addr)
 {
 	return odp_leaves_young(to_mirror(mn), addr, addr + PAGE_SIZE, false);

@@ -22,7 +22,7 @@
  */
 struct odp_cq {
 	struct ib_cq ib;
-	spinlock_t lock;
+	spinlock_t lock;	/* all below */
 	struct odp_kring kring;
 	u32 produced;
 	unsigned int armed;

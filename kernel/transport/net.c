@@ -30,7 +30,7 @@
  * @sk6: IPv6 socket, if there are users and the kernel has IPv6.
  */
 struct odp_net {
-	struct mutex lock;
+	struct mutex lock;	/* all below */
 	unsigned int users;
 	struct socket *sk4;
 	struct socket *sk6;

@@ -179,7 +179,7 @@ static void odp_responder_receive(struct odp_qp *qp, struct sk_buff *skb)
  */
 void odp_qp_receive(struct odp_qp *qp, struct sk_buff *skb)
 {
-	enum ib_qp_state state = smp_load_acquire(&qp->state);
+	enum ib_qp_state state = odp_qp_state(qp);
 	struct odp_half *half = &qp->req.half;
 
 	if (!(odp_packet(skb)->flags & ODP_PKT_RESPONSE)) {
@@ -242,6 +242,19 @@ void odp_qp_kick(struct odp_qp *qp)
 }
 
 /**
+ * odp_qp_set_state - changes the state
+ * @qp: The queue pair; the attributes that the state needs are in place.
+ * @state: The new state.
+ */
+void odp_qp_set_state(struct odp_qp *qp, enum ib_qp_state state)
+{
+	spin_lock_bh(&qp->lock);
+	/* Pairs with odp_qp_state(). */
+	smp_store_release(&qp->state, state);
+	spin_unlock_bh(&qp->lock);
+}
+
+/**
  * odp_qp_fail - moves a queue pair to the error state
  * @qp: The queue pair. Both halves flush their queues from now on.
  */
@@ -252,7 +265,7 @@ void odp_qp_fail(struct odp_qp *qp)
 	spin_lock_bh(&qp->lock);
 	failed = qp->state == IB_QPS_RTR || qp->state == IB_QPS_RTS;
 	if (failed)
-		smp_store_release(&qp->state, IB_QPS_ERR);
+		WRITE_ONCE(qp->state, IB_QPS_ERR);
 	spin_unlock_bh(&qp->lock);
 	if (failed)
 		odp_qp_kick(qp);

@@ -23,7 +23,7 @@
 #define ODP_WINDOW		128U
 /* PSNs of one READ request packet at most; long READs are cut up. */
 #define ODP_READ_SEGMENT	64U
-/* PSNs after which an acknowledgement is asked for. */
+/* PSNs after which an acknowledgment is asked for. */
 #define ODP_ACK_INTERVAL	32U
 /* Packets that wait for a half at most. */
 #define ODP_RX_MAX		1024U
@@ -89,11 +89,11 @@ static inline const struct odp_sge *odp_swqe_sge(const struct odp_swqe *swqe)
  * @stride: Bytes from one to the next.
  * @max_sge: Of one request.
  * @max_inline: Bytes of one request.
- * @tail: Requests taken. Written with release.
+ * @tail: Requests taken; others read it by odp_sq_tail().
  * @head: Requests completed. Requester only; others use it as a lower bound.
  */
 struct odp_sq {
-	spinlock_t lock;
+	spinlock_t lock;	/* tail */
 	struct odp_kring kring;
 	void *swqes;
 	size_t stride;
@@ -102,6 +102,12 @@ struct odp_sq {
 	u32 tail;
 	u32 head;
 };
+
+static inline u32 odp_sq_tail(const struct odp_sq *sq)
+{
+	/* Pairs with the release in odp_sq_take(): requests are complete. */
+	return smp_load_acquire(&sq->tail);
+}
 
 static inline struct odp_swqe *odp_sq_entry(const struct odp_sq *sq, u32 index)
 {
@@ -146,7 +152,7 @@ struct odp_rq {
  * @max_psn: The same, had nothing been sent twice.
  * @una: PSN of the oldest packet not acknowledged.
  * @reads: READ request packets outstanding.
- * @unasked: PSNs sent since an acknowledgement was asked for.
+ * @unasked: PSNs sent since an acknowledgment was asked for.
  * @retries: Retries left until there is progress.
  * @rnr_retries: The same for RNR NAKs.
  * @rnr_wait: Waiting for @rnr_timer.
@@ -209,7 +215,7 @@ struct odp_remote {
  * @epsn: PSN that is expected next. Others use it for RNR NAKs.
  * @msn: Messages executed, 24 bits.
  * @naked: A NAK for @epsn was sent; what follows is dropped till it comes.
- * @ack_due: An acknowledgement is owed.
+ * @ack_due: An acknowledgment is owed.
  * @write: Where the current RDMA WRITE goes on.
  * @have_rwqe: odp_rq.rwqe is in use.
  * @received: Bytes that the current SEND has delivered.
@@ -267,8 +273,8 @@ struct odp_qp {
 	struct ib_qp ib;
 	struct odp_dev *dev;
 	struct odp_qp_handle *handle;
-	struct mutex mutex;
-	spinlock_t lock;
+	struct mutex mutex;	/* attr, modify */
+	spinlock_t lock;	/* state */
 	enum ib_qp_state state;
 	struct ib_qp_attr attr;
 
@@ -293,6 +299,12 @@ static inline struct odp_qp *to_odp_qp(struct ib_qp *ib)
 	return container_of(ib, struct odp_qp, ib);
 }
 
+static inline enum ib_qp_state odp_qp_state(const struct odp_qp *qp)
+{
+	/* Pairs with odp_qp_set_state(): attributes are seen with the state. */
+	return smp_load_acquire(&qp->state);
+}
+
 static inline struct odp_cq *odp_qp_send_cq(struct odp_qp *qp)
 {
 	return to_odp_cq(qp->ib.send_cq);
@@ -313,6 +325,7 @@ void odp_qp_init_halves(struct odp_qp *qp);
 void odp_qp_stop(struct odp_qp *qp);
 void odp_qp_restart(struct odp_qp *qp);
 void odp_qp_kick(struct odp_qp *qp);
+void odp_qp_set_state(struct odp_qp *qp, enum ib_qp_state state);
 void odp_qp_fail(struct odp_qp *qp);
 void odp_qp_event(struct odp_qp *qp, enum ib_event_type type);
 

@@ -97,6 +97,7 @@ int odp_sq_take(struct odp_qp *qp)
 		goto out;
 	for (; tail != user; tail++)
 		odp_swqe_take(sq, tail);
+	/* Pairs with odp_sq_tail(). */
 	smp_store_release(&sq->tail, tail);
 	err = 0;
 out:
@@ -146,13 +147,13 @@ bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status)
  * @qp: The queue pair. Responder only.
  * @need: Whether.
  *
- * When this has asked, look at the ring once more before going to rest: it
- * pairs with the barrier between publishing an entry and reading the flag.
+ * When this has asked, look at the ring once more before going to rest.
  */
 void odp_rq_need_kick(struct odp_qp *qp, bool need)
 {
 	if (!qp->rq.kring.depth)
 		return;
 	WRITE_ONCE(qp->rq.kring.ring->flags, need ? ODP_RING_NEED_KICK : 0);
+	/* Pairs with user space's, between its index and the flags. */
 	smp_mb();
 }

@@ -111,7 +111,7 @@ void odp_requester_fail(struct odp_qp *qp, enum ib_wc_status status,
 /* True when there is nothing left to flush. */
 static bool odp_req_flush(struct odp_qp *qp)
 {
-	u32 tail = smp_load_acquire(&qp->sq.tail);
+	u32 tail = odp_sq_tail(&qp->sq);
 	int budget = ODP_TURN_BUDGET;
 
 	skb_queue_purge(&qp->req.half.rx);
@@ -413,7 +413,7 @@ static int odp_req_send(struct odp_qp *qp)
 	struct odp_swqe *swqe;
 	int err;
 
-	if (req->rnr_wait || req->cur == smp_load_acquire(&qp->sq.tail))
+	if (req->rnr_wait || req->cur == odp_sq_tail(&qp->sq))
 		return 0;
 	swqe = odp_sq_entry(&qp->sq, req->cur);
 	if (req->cur == req->unsent && !odp_req_start(qp, swqe))
@@ -478,15 +478,17 @@ static enum odp_turn odp_req_turn(struct odp_half *half)
 	qp->req.was_parked = false;
 
 	do {
-		if (smp_load_acquire(&qp->state) == IB_QPS_ERR)
+		if (odp_qp_state(qp) == IB_QPS_ERR)
 			return odp_req_flush(qp) ? ODP_TURN_IDLE :
 						   ODP_TURN_MORE;
 		did = odp_req_step(qp);
 	} while (did > 0 && --budget);
 
 	qp->req.was_parked = did < 0;
-	if (did < 0)
+	if (did < 0) {
+		odp_count(qp->dev, ODP_STAT_PARKED);
 		return ODP_TURN_MISS;
+	}
 	odp_req_arm_timer(qp);
 	return budget ? ODP_TURN_IDLE : ODP_TURN_MORE;
 }

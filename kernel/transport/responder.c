@@ -5,12 +5,12 @@
  * A request packet is looked at until it can be executed as a whole, and only
  * then does the expected PSN move on: a packet whose page is missing stays at
  * the head of the queue and is executed again, from its start, when the page is
- * there. Acknowledgements are owed for a turn and sent at its end, so that
+ * there. Acknowledgments are owed for a turn and sent at its end, so that
  * packets that arrive together are acknowledged together.
  *
  * A READ is answered packet by packet while later requests wait behind it.
  *
- * IBTA volume 1: 9.7.4 (order of validation), 9.7.5 (acknowledgements),
+ * IBTA volume 1: 9.7.4 (order of validation), 9.7.5 (acknowledgments),
  * 9.9.3 (responder errors).
  */
 #include "packet.h"
@@ -22,7 +22,7 @@ static struct odp_qp *odp_resp_qp(struct odp_half *half)
 }
 
 /**
- * odp_responder_ack - sends an acknowledgement
+ * odp_responder_ack - sends an acknowledgment
  * @qp: The queue pair.
  * @psn: What it is about.
  * @syndrome: ODP_SYNDROME_*, or an RNR NAK with its timer code.
@@ -374,7 +374,7 @@ static int odp_resp_read_continue(struct odp_qp *qp)
 /*
  * A request that was executed before: its answer got lost, or is late. READs
  * are answered again, from memory as it is now (9.7.5.1.3); others have nothing
- * but their acknowledgement, of all that was executed.
+ * but their acknowledgment, of all that was executed.
  */
 static void odp_resp_duplicate(struct odp_qp *qp, const struct odp_packet *pkt)
 {
@@ -463,7 +463,7 @@ static enum odp_turn odp_resp_turn(struct odp_half *half)
 	int did;
 
 	do {
-		enum ib_qp_state state = smp_load_acquire(&qp->state);
+		enum ib_qp_state state = odp_qp_state(qp);
 
 		if (state == IB_QPS_ERR)
 			return odp_resp_flush(qp) ? ODP_TURN_IDLE :
@@ -474,8 +474,10 @@ static enum odp_turn odp_resp_turn(struct odp_half *half)
 	} while (did > 0 && --budget);
 
 	odp_resp_flush_ack(qp);
-	if (did < 0)
+	if (did < 0) {
+		odp_count(qp->dev, ODP_STAT_PARKED);
 		return ODP_TURN_MISS;
+	}
 	return budget ? ODP_TURN_IDLE : ODP_TURN_MORE;
 }
 

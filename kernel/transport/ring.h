@@ -32,12 +32,14 @@ static inline void *odp_kring_entry(const struct odp_kring *kring, u32 index)
 
 static inline u32 odp_kring_user_index(const struct odp_kring *kring)
 {
+	/* Pairs with the release by which user space publishes entries. */
 	return smp_load_acquire(&kring->ring->user_index);
 }
 
 static inline void odp_kring_set_kernel_index(const struct odp_kring *kring,
 					      u32 index)
 {
+	/* Pairs with user space's acquire: entries are seen with the index. */
 	smp_store_release(&kring->ring->kernel_index, index);
 }
 

@@ -285,14 +285,6 @@ static void odp_qp_set_limits(struct odp_qp *qp, const struct ib_qp_attr *attr,
 	qp->pkey = IB_DEFAULT_PKEY_FULL;
 }
 
-/* Attributes are in place before the state says that they are. */
-static void odp_qp_set_state(struct odp_qp *qp, enum ib_qp_state state)
-{
-	spin_lock_bh(&qp->lock);
-	smp_store_release(&qp->state, state);
-	spin_unlock_bh(&qp->lock);
-}
-
 static void odp_qp_enter(struct odp_qp *qp, enum ib_qp_state state)
 {
 	if (state == IB_QPS_RESET) {

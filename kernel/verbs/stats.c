@@ -19,17 +19,15 @@ static const struct rdma_stat_desc odp_stat_descs[] = {
 	[ODP_STAT_NAK_SEQ_RECEIVED].name	= "seq_nak_received",
 	[ODP_STAT_DUPLICATES].name		= "duplicate_requests",
 	[ODP_STAT_PARKED].name			= "page_waits",
-#define MIRROR(stat) [ODP_DEV_STAT_COUNT + (stat)].name
-	MIRROR(ODP_STAT_LEAVES)			= "odp_leaves",
-	MIRROR(ODP_STAT_FAULTS)			= "odp_faults",
-	MIRROR(ODP_STAT_FAULT_PAGES)		= "odp_fault_pages",
-	MIRROR(ODP_STAT_FAULT_JOINED)		= "odp_faults_joined",
-	MIRROR(ODP_STAT_FAULT_RETRIES)		= "odp_fault_retries",
-	MIRROR(ODP_STAT_FAULT_DIRECT)		= "odp_faults_direct",
-	MIRROR(ODP_STAT_FAULT_ERRORS)		= "odp_fault_errors",
-	MIRROR(ODP_STAT_ZAPS)			= "odp_invalidations",
-	MIRROR(ODP_STAT_ZAPPED_PAGES)		= "odp_invalidated_pages",
-#undef MIRROR
+	[ODP_DEV_STAT_COUNT + ODP_STAT_LEAVES].name	= "odp_leaves",
+	[ODP_DEV_STAT_COUNT + ODP_STAT_FAULTS].name	= "odp_faults",
+	[ODP_DEV_STAT_COUNT + ODP_STAT_FAULT_PAGES].name	= "odp_fault_pages",
+	[ODP_DEV_STAT_COUNT + ODP_STAT_FAULT_JOINED].name	= "odp_faults_joined",
+	[ODP_DEV_STAT_COUNT + ODP_STAT_FAULT_RETRIES].name	= "odp_fault_retries",
+	[ODP_DEV_STAT_COUNT + ODP_STAT_FAULT_DIRECT].name	= "odp_faults_direct",
+	[ODP_DEV_STAT_COUNT + ODP_STAT_FAULT_ERRORS].name	= "odp_fault_errors",
+	[ODP_DEV_STAT_COUNT + ODP_STAT_ZAPS].name	= "odp_invalidations",
+	[ODP_DEV_STAT_COUNT + ODP_STAT_ZAPPED_PAGES].name	= "odp_invalidated_pages",
 };
 
 struct rdma_hw_stats *odp_alloc_hw_port_stats(struct ib_device *ib, u32 port)
