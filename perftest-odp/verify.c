@@ -214,7 +214,7 @@ static int check_mtus(const struct side *side)
 	if (side->job.mtus & ~can)
 		return fail(RC_SKIP,
 			    "path MTU %u is too much: the ports can do %llu",
-			    side->opts->mtu,
+			    side->mtu,
 			    (unsigned long long)side->common.mtu);
 	return RC_OK;
 }
