@@ -86,8 +86,9 @@ esac
 
 setup_guest
 setup_build
+names=$(list)
 for name in "$@"; do
-	list | grep -q "^$name\b" || die "no test $name (./test.sh --list names them)"
+	grep -q "^$name\b" <<<"$names" || die "no test $name (./test.sh --list names them)"
 done
 take_lock
 export ODP_GUEST_LOCKED=1
