@@ -32,18 +32,19 @@ static const struct argp_option basic_table[] = {
 };
 
 static const struct argp_option traffic_table[] = {
+	{ 0, 0, 0, 0, "How messages are sent:", 5 },
 	{ "mtu", 'm', "BYTES", 0,
-	  "path MTU: 256, 512, 1024, 2048 or 4096", 10 },
-	{ "qp", 'q', "QPS", 0, "queue pairs", 10 },
+	  "path MTU: 256, 512, 1024, 2048 or 4096", 5 },
+	{ "qp", 'q', "QPS", 0, "queue pairs", 5 },
 	{ "tx-depth", 't', "DEPTH", 0,
-	  "requests in flight on a queue pair (default 64)", 10 },
+	  "requests in flight on a queue pair (default 64)", 5 },
 	{ "qp-timeout", 'u', "TIMEOUT", 0,
-	  "a lost packet is sent again after 4.096 us * 2^TIMEOUT (default 16)", 10 },
-	{ "duration", 'D', "SECONDS", 0, "how long", 10 },
+	  "a lost packet is sent again after 4.096 us * 2^TIMEOUT (default 16)", 5 },
+	{ "duration", 'D', "SECONDS", 0, "how long", 5 },
 	{ "port", 'p', "PORT", 0,
-	  "TCP port of the control connection (default 18515)", 10 },
+	  "TCP port of the control connection (default 18515)", 5 },
 	{ "local", OPT_LOCAL, NULL, 0,
-	  "both ends in this process, no server needed", 10 },
+	  "both ends in this process, no server needed", 5 },
 	{ 0 },
 };
 

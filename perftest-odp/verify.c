@@ -242,7 +242,7 @@ int command_verify(int argc, char **argv)
 {
 	static const struct argp_child children[] = {
 		{ &options_basic, 0, NULL, 10 },
-		{ &options_traffic, 0, NULL, 10 },
+		{ &options_traffic, 0, NULL, 5 },
 		{ 0 },
 	};
 	static const struct argp argp = {
