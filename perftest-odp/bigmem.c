@@ -134,6 +134,8 @@ static int add_row(struct bigmem *b, int rc, const char *what, double seconds,
 	struct side *side = b->side;
 	struct memory_status mine = { 0 }, theirs;
 
+	/* The passive end has been waiting here: now the phase is over */
+	rc = ctl_barrier(side->ctl, rc);
 	if (!side->active && !rc)
 		rc = memory_status(&mine);
 	rc = ctl_exchange(side->ctl, rc, (uint64_t *)&mine, (uint64_t *)&theirs,
