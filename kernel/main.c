@@ -30,7 +30,21 @@ static void odp_unregister_queued(struct net_device *ndev)
 	ib_device_put(&dev->ib);
 }
 
-static int odp_newlink(const char *name, struct net_device *ndev)
+/* Did the interface go, or move, before the notifier could see its device? */
+static bool odp_device_missed(struct net_device *ndev)
+{
+	struct odp_dev *dev = odp_device_of(ndev);
+	bool missed;
+
+	if (!dev)
+		return false;
+	missed = READ_ONCE(ndev->reg_state) != NETREG_REGISTERED ||
+		 !net_eq(dev_net(ndev), dev->net);
+	ib_device_put(&dev->ib);
+	return missed;
+}
+
+static int odp_newlink_locked(const char *name, struct net_device *ndev)
 {
 	struct odp_dev *dev = odp_device_of(ndev);
 	int err;
@@ -42,9 +56,19 @@ static int odp_newlink(const char *name, struct net_device *ndev)
 		return -EEXIST;
 	}
 	err = odp_device_add(name, ndev);
-	/* Has it gone meanwhile, unseen by the notifier? */
-	if (!err && READ_ONCE(ndev->reg_state) != NETREG_REGISTERED)
+	if (!err && odp_device_missed(ndev))
 		odp_unregister_queued(ndev);
+	return err;
+}
+
+static int odp_newlink(const char *name, struct net_device *ndev)
+{
+	static DEFINE_MUTEX(lock);	/* one device for an interface */
+	int err;
+
+	mutex_lock(&lock);
+	err = odp_newlink_locked(name, ndev);
+	mutex_unlock(&lock);
 	return err;
 }
 

@@ -22,8 +22,8 @@
  * A fault repeats its look-up when a zap of the same block came between. After
  * a few times it stops publishing: it pins the pages, resumes the waiters while
  * it holds them, and they work on the pages directly. So does a fault for a
- * waiter whose pages were brought in and zapped again and again before it ran;
- * odp_fault() counts.
+ * waiter whose pages were brought in and zapped again and again before it ran:
+ * odp_fault() counts until odp_waiter_progress().
  *
  * Locks: the fault lock is taken in softirq and nests in nothing.
  */
@@ -40,11 +40,14 @@
 #define ODP_FAULT_BATCH		64UL
 /* Look-ups before a service gives up publishing. */
 #define ODP_FAULT_RETRIES	4
+/* Services of one process at a time; they can take as long as it likes. */
+#define ODP_FAULT_RUNNING	64
 
 /**
  * struct odp_fault - a fault under way
  * @work: Runs the service.
  * @entry: In the list of the mirror.
+ * @pending: In the list of those that are to be started.
  * @waiters: Who waits.
  * @mirror: Referenced.
  * @start: Address of the first page.
@@ -56,6 +59,7 @@
 struct odp_fault {
 	struct work_struct work;
 	struct list_head entry;
+	struct list_head pending;
 	struct list_head waiters;
 	struct odp_mirror *mirror;
 	unsigned long start;
@@ -72,13 +76,14 @@ static DEFINE_SPINLOCK(odp_fault_lock);
 
 static long odp_fault_lookup(struct odp_fault *fault, unsigned long start,
 			     unsigned long npages, struct page **pages,
-			     bool pin)
+			     unsigned int flags, bool pin)
 {
 	struct mm_struct *mm = fault->mirror->mm;
-	unsigned int flags = fault->write ? FOLL_WRITE : 0;
 	int locked = 1;
 	long n;
 
+	if (fault->write)
+		flags |= FOLL_WRITE;
 	mmap_read_lock(mm);
 	if (pin)
 		n = odp_pin_user_pages_remote(mm, start, npages, flags, pages,
@@ -108,32 +113,35 @@ static long odp_fault_collect(struct odp_fault *fault, unsigned long *start,
 	long n;
 
 	*start = fault->start;
-	n = odp_fault_lookup(fault, *start, fault->npages, pages, false);
+	n = odp_fault_lookup(fault, *start, fault->npages, pages, 0, false);
 	if (n < 0 || !odp_page_fills_block(pages[0], *start))
 		return n;
 	odp_pages_put(pages, n);
 
-	n = odp_fault_lookup(fault, block, ODP_BLOCK_PAGES, pages, false);
+	/* What else of it is mapped is looked at, and nothing brought in. */
+	n = odp_fault_lookup(fault, block, ODP_BLOCK_PAGES, pages,
+			     FOLL_NOFAULT, false);
 	if (n == ODP_BLOCK_PAGES && odp_pages_huge(block, pages, n)) {
 		*start = block;
 		return n;
 	}
 	odp_pages_put(pages, n);
-	return odp_fault_lookup(fault, *start, fault->npages, pages, false);
+	return odp_fault_lookup(fault, *start, fault->npages, pages, 0, false);
 }
 
-/* One round by the publish rule; -EAGAIN if a zap came between. */
+/* One round by the publish rule; -EAGAIN if a zap came between, or -EBUSY. */
 static int odp_fault_publish(struct odp_fault *fault, struct odp_leaf *leaf,
 			     struct page **pages)
 {
 	unsigned long start;
 	bool huge;
-	int err = 0;
 	long n;
-	u32 seq;
+	u64 seq;
+	int err;
 
-	if (!odp_leaf_snapshot(fault->mirror, leaf, &seq))
-		return -EAGAIN;
+	err = odp_leaf_snapshot(fault->mirror, leaf, &seq);
+	if (err)
+		return err;
 	n = odp_fault_collect(fault, &start, pages);
 	if (n < 0)
 		return n;
@@ -159,13 +167,15 @@ static int odp_fault_try(struct odp_fault *fault, struct page **pages)
 	if (IS_ERR(leaf))
 		return PTR_ERR(leaf);
 	err = odp_fault_publish(fault, leaf, pages);
+	if (err == -EFAULT)
+		odp_leaf_discard(fault->mirror, leaf);
 	odp_leaf_put(leaf);
 	return err;
 }
 
 static int odp_fault_pin(struct odp_fault *fault, struct page **pages)
 {
-	long n = odp_fault_lookup(fault, fault->start, fault->npages, pages,
+	long n = odp_fault_lookup(fault, fault->start, fault->npages, pages, 0,
 				  true);
 
 	if (n < 0)
@@ -184,6 +194,12 @@ static int odp_fault_pages(struct odp_fault *fault, struct page **pages)
 	int err = -EAGAIN;
 	int i;
 
+	/*
+	 * What is no user address is none for the kernel's look-up either, but
+	 * that one may ignore the upper bits, which the leaves do not.
+	 */
+	if (fault->start >= fault->mirror->mm->task_size)
+		return -EFAULT;
 	for (i = 0; i < ODP_FAULT_RETRIES && !fault->direct; i++) {
 		err = odp_fault_try(fault, pages);
 		if (err != -EAGAIN)
@@ -191,7 +207,7 @@ static int odp_fault_pages(struct odp_fault *fault, struct page **pages)
 		odp_stat_add(ODP_STAT_FAULT_RETRIES, 1);
 	}
 	/* No memory for a leaf, say at a cgroup's limit, is no excuse either. */
-	if (err == -EAGAIN || err == -ENOMEM)
+	if (err == -EAGAIN || err == -EBUSY || err == -ENOMEM)
 		err = odp_fault_pin(fault, pages);
 	return err;
 }
@@ -222,10 +238,27 @@ static int odp_fault_in_mm(struct odp_fault *fault, struct page **pages)
 static int odp_waiter_err(struct odp_fault *fault, struct odp_waiter *waiter,
 			  int err)
 {
-	if (err == -EFAULT && ((waiter->addr & PAGE_MASK) != fault->start ||
-			       waiter->write != fault->write))
+	if (err != -ESRCH && ((waiter->addr & PAGE_MASK) != fault->start ||
+			      waiter->write != fault->write))
 		return 0;
 	return err;
+}
+
+/* One service is over; another one may start. */
+static void odp_fault_next(struct odp_mirror *mirror)
+{
+	struct odp_fault *next;
+
+	lockdep_assert_held(&odp_fault_lock);
+
+	next = list_first_entry_or_null(&mirror->pending, struct odp_fault,
+					pending);
+	if (next) {
+		list_del(&next->pending);
+		odp_fault_queue(&next->work);
+	} else {
+		mirror->running--;
+	}
 }
 
 static void odp_fault_resume(struct odp_fault *fault, int err)
@@ -235,6 +268,7 @@ static void odp_fault_resume(struct odp_fault *fault, int err)
 
 	spin_lock_bh(&odp_fault_lock);
 	list_del(&fault->entry);
+	odp_fault_next(fault->mirror);
 	while ((waiter = list_first_entry_or_null(&fault->waiters,
 						  struct odp_waiter, entry))) {
 		list_del_init(&waiter->entry);
@@ -315,22 +349,14 @@ static void odp_fault_start(struct odp_fault *fault, struct odp_miss *miss,
 	fault->write = miss->write;
 	fault->direct = direct;
 	list_add_tail(&fault->entry, &miss->mirror->faults);
-	queue_work(odp_fault_wq, &fault->work);
 	odp_stat_add(ODP_STAT_FAULTS, 1);
-}
 
-/* Has it waited for this so often that it should work on the page itself? */
-static bool odp_waiter_direct(struct odp_waiter *waiter,
-			      const struct odp_miss *miss)
-{
-	if (waiter->addr != miss->addr || waiter->write != miss->write)
-		waiter->tries = 0;
-	waiter->addr = miss->addr;
-	waiter->write = miss->write;
-	if (++waiter->tries <= ODP_FAULT_RETRIES)
-		return false;
-	waiter->tries = 0;
-	return true;
+	if (miss->mirror->running == ODP_FAULT_RUNNING) {
+		list_add_tail(&fault->pending, &miss->mirror->pending);
+	} else {
+		miss->mirror->running++;
+		odp_fault_queue(&fault->work);
+	}
 }
 
 /**
@@ -352,12 +378,13 @@ int odp_fault(struct odp_miss *miss, struct odp_waiter *waiter, gfp_t gfp)
 	struct odp_fault *new = kzalloc(sizeof(*new), gfp | __GFP_NOWARN);
 	struct odp_fault *fault;
 	int err = -ECANCELED;
-	bool direct;
 
 	spin_lock_bh(&odp_fault_lock);
 	if (waiter->closed)
 		goto out;
-	direct = odp_waiter_direct(waiter, miss);
+	waiter->addr = miss->addr;
+	waiter->write = miss->write;
+	waiter->tries++;
 	fault = odp_fault_find(miss->mirror, miss->addr);
 	if (fault) {
 		odp_stat_add(ODP_STAT_FAULT_JOINED, 1);
@@ -368,7 +395,8 @@ int odp_fault(struct odp_miss *miss, struct odp_waiter *waiter, gfp_t gfp)
 		if (!fault)
 			goto out;
 		new = NULL;
-		odp_fault_start(fault, miss, direct);
+		odp_fault_start(fault, miss,
+				waiter->tries > ODP_FAULT_RETRIES);
 	}
 	list_add_tail(&waiter->entry, &fault->waiters);
 	miss->mirror = NULL;
@@ -422,6 +450,23 @@ bool odp_waiter_close(struct odp_waiter *waiter)
 }
 
 /**
+ * odp_waiter_cancel - ends a wait
+ * @waiter: The waiter.
+ *
+ * Return: true if it was waiting and will now not be resumed.
+ */
+bool odp_waiter_cancel(struct odp_waiter *waiter)
+{
+	bool waiting;
+
+	spin_lock_bh(&odp_fault_lock);
+	waiting = !list_empty(&waiter->entry);
+	list_del_init(&waiter->entry);
+	spin_unlock_bh(&odp_fault_lock);
+	return waiting;
+}
+
+/**
  * odp_waiter_open - undoes odp_waiter_close()
  * @waiter: The waiter.
  */
@@ -430,6 +475,15 @@ void odp_waiter_open(struct odp_waiter *waiter)
 	spin_lock_bh(&odp_fault_lock);
 	waiter->closed = false;
 	spin_unlock_bh(&odp_fault_lock);
+}
+
+/**
+ * odp_fault_queue - runs something in a thread of its own
+ * @work: It may block for long.
+ */
+void odp_fault_queue(struct work_struct *work)
+{
+	queue_work(odp_fault_wq, work);
 }
 
 int odp_fault_init(void)

@@ -56,6 +56,8 @@
 
 /* An access holds a leaf for no more than this. */
 #define ODP_CHUNK_MAX	SZ_16K
+/* A fault waits for zaps to end for no longer than this, then works directly. */
+#define ODP_QUIET_TIMEOUT	(HZ / 100 + 1)
 
 atomic64_t odp_mirror_stats[ODP_STAT_COUNT];
 
@@ -204,7 +206,7 @@ int odp_leaf_alloc_entries(struct odp_leaf *leaf)
 }
 
 static bool odp_leaf_quiet(struct odp_mirror *mirror, struct odp_leaf *leaf,
-			   u32 *seq, bool *dead)
+			   u64 *seq, bool *dead)
 {
 	bool quiet;
 
@@ -222,17 +224,24 @@ static bool odp_leaf_quiet(struct odp_mirror *mirror, struct odp_leaf *leaf,
  * @leaf: A leaf with a reference.
  * @seq: For odp_leaf_publish().
  *
- * Waits until no zap of the block is in progress. Nothing that a zap needs may
- * be held, the mmap lock least of all. Return: false if the leaf was taken out
- * of the tree.
+ * Waits until no zap of the block is in progress, but not for ever: zaps can
+ * follow each other without a gap, and the end of one is not heard of when the
+ * last attachment goes in its middle. Nothing that a zap needs may be held, the
+ * mmap lock least of all.
+ *
+ * Return: 0; -EAGAIN: the leaf was taken out of the tree; -EBUSY: waited in
+ * vain.
  */
-bool odp_leaf_snapshot(struct odp_mirror *mirror, struct odp_leaf *leaf,
-		       u32 *seq)
+int odp_leaf_snapshot(struct odp_mirror *mirror, struct odp_leaf *leaf,
+		      u64 *seq)
 {
 	bool dead;
 
-	wait_event(mirror->zap_wait, odp_leaf_quiet(mirror, leaf, seq, &dead));
-	return !dead;
+	if (!wait_event_timeout(mirror->zap_wait,
+				odp_leaf_quiet(mirror, leaf, seq, &dead),
+				ODP_QUIET_TIMEOUT))
+		return -EBUSY;
+	return dead ? -EAGAIN : 0;
 }
 
 /**
@@ -296,7 +305,7 @@ static void odp_entry_set(unsigned long *entry, struct page *page, bool write)
  *
  * Return: false, with nothing published, if a zap came between.
  */
-bool odp_leaf_publish(struct odp_leaf *leaf, u32 seq, unsigned long addr,
+bool odp_leaf_publish(struct odp_leaf *leaf, u64 seq, unsigned long addr,
 		      struct page **pages, unsigned long npages, bool huge,
 		      bool write)
 {
@@ -510,9 +519,20 @@ static void odp_leaf_kill(struct odp_mirror *mirror, struct odp_leaf *leaf)
 	odp_leaf_put(leaf);
 }
 
+/**
+ * odp_leaf_discard - takes a leaf that serves nothing out of the tree
+ * @mirror: The mirror.
+ * @leaf: A leaf with a reference, made for a fault that found no page.
+ */
+void odp_leaf_discard(struct odp_mirror *mirror, struct odp_leaf *leaf)
+{
+	if (!READ_ONCE(leaf->entries) && !READ_ONCE(leaf->huge))
+		odp_leaf_kill(mirror, leaf);
+}
+
 /* RCU is left after each leaf, so that a zap of all memory does not hold it up. */
 static void odp_zap_walk(struct odp_mirror *mirror, unsigned long start,
-			 unsigned long end, u64 bit, bool unmap)
+			 unsigned long end, u64 bit, bool unmap, bool may_sleep)
 {
 	unsigned long index = start >> ODP_BLOCK_SHIFT;
 	unsigned long last = (end - 1) >> ODP_BLOCK_SHIFT;
@@ -534,6 +554,8 @@ static void odp_zap_walk(struct odp_mirror *mirror, unsigned long start,
 				odp_leaf_kill(mirror, leaf);
 		}
 		rcu_read_unlock();
+		if (may_sleep)
+			cond_resched();
 	} while (leaf && index++ < last);
 
 	if (dropped) {
@@ -593,16 +615,18 @@ static u64 odp_zap_bit(struct odp_mirror *mirror, struct odp_zap *zap)
  * @start: First address.
  * @end: First address behind the range.
  * @unmap: The mapping itself goes: give back the memory of whole blocks.
+ * @may_sleep: Let others run now and then.
  *
  * On return nobody accesses the range through the mirror, and nobody will
- * until odp_zap_end() with the same range. Does not sleep, cannot fail.
+ * until odp_zap_end() with the same range. Cannot fail.
  */
 void odp_zap_start(struct odp_mirror *mirror, unsigned long start,
-		   unsigned long end, bool unmap)
+		   unsigned long end, bool unmap, bool may_sleep)
 {
 	struct odp_zap *zap = odp_zap_open(mirror, start, end);
 
-	odp_zap_walk(mirror, start, end, odp_zap_bit(mirror, zap), unmap);
+	odp_zap_walk(mirror, start, end, odp_zap_bit(mirror, zap), unmap,
+		     may_sleep);
 	/* Only this thread, in odp_zap_end(), needs to see it in time. */
 	if (zap)
 		WRITE_ONCE(zap->state, ODP_ZAP_ACTIVE);

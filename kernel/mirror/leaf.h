@@ -13,6 +13,7 @@
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "mirror.h"
@@ -37,7 +38,8 @@
  *	are with the pages, so that a second zap of the same pages cannot
  *	return, and let them go, in between. Never taken in softirq.
  * @dead: Taken out of the tree; nothing may be published any more.
- * @seq: Advances when a zap of any part of the block starts.
+ * @seq: Advances when a zap of any part of the block starts. Wide enough not to
+ *	come round while a fault waits for as long as user space likes.
  * @zapping: One bit for each slot whose zap, in progress, has a part in this
  *	block. While any is set no fault looks up pages of the block.
  * @huge: The entry of the block, if it is one huge page.
@@ -51,7 +53,7 @@
 struct odp_leaf {
 	spinlock_t lock;	/* down to entries */
 	bool dead;
-	u32 seq;
+	u64 seq;
 	u64 zapping;
 	unsigned long huge;
 	unsigned long *entries;
@@ -103,7 +105,10 @@ struct odp_zap {
  * @crowd: Zaps in progress that found no slot. While there is one no fault
  *	looks up pages.
  * @zap_wait: Faults that wait for the end of a zap.
- * @faults: Services under way, protected by the fault lock (fault.c).
+ * @faults: Services, protected by the fault lock (fault.c) like the next two.
+ * @pending: Those of them that wait for another one to end.
+ * @running: The number of the others.
+ * @free: Frees the mirror, where that may sleep.
  */
 struct odp_mirror {
 	struct mmu_notifier mn;
@@ -118,6 +123,9 @@ struct odp_mirror {
 	wait_queue_head_t zap_wait;
 
 	struct list_head faults;
+	struct list_head pending;
+	unsigned int running;
+	struct work_struct free;
 };
 
 extern atomic64_t odp_mirror_stats[ODP_STAT_COUNT];
@@ -133,17 +141,18 @@ void odp_leaf_exit(void);
 struct odp_leaf *odp_leaf_get(struct odp_mirror *mirror, unsigned long addr);
 void odp_leaf_put(struct odp_leaf *leaf);
 int odp_leaf_alloc_entries(struct odp_leaf *leaf);
-bool odp_leaf_snapshot(struct odp_mirror *mirror, struct odp_leaf *leaf,
-		       u32 *seq);
+int odp_leaf_snapshot(struct odp_mirror *mirror, struct odp_leaf *leaf,
+		      u64 *seq);
+void odp_leaf_discard(struct odp_mirror *mirror, struct odp_leaf *leaf);
 bool odp_page_fills_block(struct page *page, unsigned long addr);
 bool odp_pages_huge(unsigned long addr, struct page **pages,
 		    unsigned long npages);
-bool odp_leaf_publish(struct odp_leaf *leaf, u32 seq, unsigned long addr,
+bool odp_leaf_publish(struct odp_leaf *leaf, u64 seq, unsigned long addr,
 		      struct page **pages, unsigned long npages, bool huge,
 		      bool write);
 
 void odp_zap_start(struct odp_mirror *mirror, unsigned long start,
-		   unsigned long end, bool unmap);
+		   unsigned long end, bool unmap, bool may_sleep);
 void odp_zap_end(struct odp_mirror *mirror, unsigned long start,
 		 unsigned long end);
 bool odp_leaves_young(struct odp_mirror *mirror, unsigned long start,

@@ -16,10 +16,14 @@
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "fault.h"
 #include "leaf.h"
 #include "../compat/mm.h"
+
+/* Mirrors that exist, in whatever state. */
+static atomic_t odp_mirrors = ATOMIC_INIT(0);
 
 static struct odp_mirror *to_mirror(struct mmu_notifier *mn)
 {
@@ -30,7 +34,8 @@ static int odp_mn_invalidate_range_start(struct mmu_notifier *mn,
 					 const struct mmu_notifier_range *range)
 {
 	odp_zap_start(to_mirror(mn), range->start, range->end,
-		      range->event == MMU_NOTIFY_UNMAP);
+		      range->event == MMU_NOTIFY_UNMAP,
+		      mmu_notifier_range_blockable(range));
 	return 0;
 }
 
@@ -55,7 +60,7 @@ static ODP_YOUNG_T odp_mn_test_young(struct mmu_notifier *mn,
 
 static void odp_mirror_zap_all(struct odp_mirror *mirror)
 {
-	odp_zap_start(mirror, 0, ULONG_MAX, true);
+	odp_zap_start(mirror, 0, ULONG_MAX, true, true);
 	odp_zap_end(mirror, 0, ULONG_MAX);
 }
 
@@ -63,6 +68,21 @@ static void odp_mirror_zap_all(struct odp_mirror *mirror)
 static void odp_mn_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	odp_mirror_zap_all(to_mirror(mn));
+}
+
+static void odp_mirror_free(struct work_struct *work)
+{
+	struct odp_mirror *mirror = container_of(work, struct odp_mirror, free);
+	struct odp_leaf *leaf;
+	unsigned long index;
+
+	xa_for_each(&mirror->leaves, index, leaf)
+		odp_leaf_put(leaf);
+	xa_destroy(&mirror->leaves);
+	mmdrop(mirror->mm);
+	kfree(mirror);
+	if (atomic_dec_and_test(&odp_mirrors))
+		wake_up_var(&odp_mirrors);
 }
 
 static struct mmu_notifier *odp_mn_alloc(struct mm_struct *mm)
@@ -78,6 +98,9 @@ static struct mmu_notifier *odp_mn_alloc(struct mm_struct *mm)
 	xa_init(&mirror->leaves);
 	init_waitqueue_head(&mirror->zap_wait);
 	INIT_LIST_HEAD(&mirror->faults);
+	INIT_LIST_HEAD(&mirror->pending);
+	INIT_WORK(&mirror->free, odp_mirror_free);
+	atomic_inc(&odp_mirrors);
 	return &mirror->mn;
 }
 
@@ -147,16 +170,8 @@ struct odp_mirror *odp_mirror_get(struct odp_mirror *mirror)
  */
 void odp_mirror_put(struct odp_mirror *mirror)
 {
-	struct odp_leaf *leaf;
-	unsigned long index;
-
-	if (!refcount_dec_and_test(&mirror->ref))
-		return;
-	xa_for_each(&mirror->leaves, index, leaf)
-		odp_leaf_put(leaf);
-	xa_destroy(&mirror->leaves);
-	mmdrop(mirror->mm);
-	kfree(mirror);
+	if (refcount_dec_and_test(&mirror->ref))
+		odp_fault_queue(&mirror->free);
 }
 
 /**
@@ -184,7 +199,8 @@ int odp_mirror_init(void)
 /* Nobody is attached any more; subscriptions may still be on their way out. */
 void odp_mirror_exit(void)
 {
-	odp_fault_exit();
 	mmu_notifier_synchronize();
+	wait_var_event(&odp_mirrors, !atomic_read(&odp_mirrors));
+	odp_fault_exit();
 	odp_leaf_exit();
 }

@@ -59,7 +59,7 @@ struct odp_pins {
  * @entry: In the list of the fault, private to the mirror.
  * @addr: What it waited for last, private to the mirror.
  * @write: To write it, private to the mirror.
- * @tries: How often in a row, private to the mirror.
+ * @tries: Waits since there was progress, see odp_waiter_progress().
  * @closed: No more waits are taken, private to the mirror.
  */
 struct odp_waiter {
@@ -131,7 +131,18 @@ void odp_chunk_end(struct odp_chunk *chunk);
 void odp_waiter_init(struct odp_waiter *waiter,
 		     void (*resume)(struct odp_waiter *waiter));
 bool odp_waiter_close(struct odp_waiter *waiter);
+bool odp_waiter_cancel(struct odp_waiter *waiter);
 void odp_waiter_open(struct odp_waiter *waiter);
+
+/**
+ * odp_waiter_progress - what was waited for is done
+ * @waiter: The waiter, not waiting. Without this it gets pages directly after
+ *	a few waits.
+ */
+static inline void odp_waiter_progress(struct odp_waiter *waiter)
+{
+	waiter->tries = 0;
+}
 
 int odp_fault(struct odp_miss *miss, struct odp_waiter *waiter, gfp_t gfp);
 void odp_miss_drop(struct odp_miss *miss);

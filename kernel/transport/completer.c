@@ -133,7 +133,7 @@ static int odp_comp_data(struct odp_qp *qp, struct odp_swqe *swqe,
 	}
 	err = odp_sg_copy(qp, &qp->req.half, odp_swqe_sge(swqe),
 			  swqe->wqe.num_sge, offset, pkt->payload, pkt->len,
-			  true);
+			  true, &qp->req.taken);
 	if (err == -EAGAIN)
 		return err;
 	if (err) {

@@ -26,6 +26,8 @@
 
 /* What the workqueue may do that others may not: wait for memory. */
 #define ODP_GFP_WORK	(GFP_KERNEL | __GFP_NOFAIL)
+/* Turns in a row before the workqueue goes on. */
+#define ODP_TURNS	4
 
 static struct workqueue_struct *odp_half_wq;
 
@@ -51,40 +53,64 @@ static bool odp_half_park(struct odp_half *half, gfp_t gfp)
 	return err == -ENOMEM;
 }
 
-/* Gives the half up; false if there is more to do. */
+/*
+ * Gives the half up; false if there is more to do. The exchange orders all that
+ * the owner did before it. A stopped half is given up in any case, but a note
+ * that is left while it is started again is not lost.
+ */
 static bool odp_half_release(struct odp_half *half)
 {
 	int old = ODP_HALF_OWNED;
+	int new = 0;
 
-	if (atomic_try_cmpxchg(&half->state, &old, 0))
-		return true;
-	if (!(old & ODP_HALF_STOPPED))
-		return false;
-	atomic_andnot(ODP_HALF_OWNED | ODP_HALF_AGAIN, &half->state);
+	while (!atomic_try_cmpxchg(&half->state, &old, new)) {
+		if (!(old & ODP_HALF_STOPPED) && old & ODP_HALF_AGAIN)
+			return false;
+		new = old & ODP_HALF_STOPPED;
+	}
 	/* Only uses the address: the half may be gone. */
-	wake_up_var(&half->state);
+	if (old & ODP_HALF_STOPPED)
+		wake_up_var(&half->state);
 	return true;
+}
+
+/* What belongs to a turn alone. */
+static void odp_half_end_turn(struct odp_half *half)
+{
+	half->pins = NULL;
+	half->fault_err = 0;
+}
+
+/* One turn; false if ownership went on to somebody else. */
+static bool odp_half_turn(struct odp_half *half, gfp_t gfp, bool last)
+{
+	enum odp_turn turn;
+
+	half->cpu = raw_smp_processor_id();
+	turn = half->turn(half);
+	odp_half_end_turn(half);
+	if (turn == ODP_TURN_MISS) {
+		if (odp_half_park(half, gfp))
+			return false;
+		atomic_or(ODP_HALF_AGAIN, &half->state);
+	}
+	if (turn != ODP_TURN_MORE &&
+	    !(last && atomic_read(&half->state) & ODP_HALF_AGAIN))
+		return true;
+	queue_work(odp_half_wq, &half->work);
+	return false;
 }
 
 static void odp_half_run(struct odp_half *half, gfp_t gfp)
 {
-	enum odp_turn turn;
+	int turns = ODP_TURNS;
 
 	do {
 		atomic_fetch_andnot(ODP_HALF_AGAIN, &half->state);
 		if (atomic_read(&half->state) & ODP_HALF_STOPPED)
-			continue;
-
-		turn = half->turn(half);
-		half->pins = NULL;
-		if (turn == ODP_TURN_MISS && odp_half_park(half, gfp))
+			odp_half_end_turn(half);
+		else if (!odp_half_turn(half, gfp, !--turns))
 			return;
-		if (turn == ODP_TURN_MORE) {
-			queue_work(odp_half_wq, &half->work);
-			return;
-		}
-		if (turn == ODP_TURN_MISS)
-			atomic_or(ODP_HALF_AGAIN, &half->state);
 	} while (!odp_half_release(half));
 }
 
@@ -93,7 +119,7 @@ static void odp_half_work(struct work_struct *work)
 	odp_half_run(container_of(work, struct odp_half, work), ODP_GFP_WORK);
 }
 
-/* In the thread of the fault service, which holds the pins meanwhile. */
+/* In the thread of the fault service, which holds pins for this call only. */
 static void odp_half_resume(struct odp_waiter *waiter)
 {
 	struct odp_half *half = container_of(waiter, struct odp_half, waiter);
@@ -101,7 +127,10 @@ static void odp_half_resume(struct odp_waiter *waiter)
 	WRITE_ONCE(half->parked, false);
 	half->fault_err = waiter->err;
 	half->pins = waiter->pins;
-	odp_half_run(half, ODP_GFP_WORK);
+	if (half->pins)
+		odp_half_run(half, ODP_GFP_WORK);
+	else
+		queue_work_on(half->cpu, odp_half_wq, &half->work);
 }
 
 /**
@@ -115,7 +144,6 @@ int odp_half_missed(struct odp_half *half)
 {
 	int err = half->fault_err;
 
-	half->fault_err = 0;
 	if (!err || half->fault_addr != half->miss.addr)
 		return -EAGAIN;
 	odp_miss_drop(&half->miss);
@@ -150,11 +178,23 @@ void odp_half_stop(struct odp_half *half)
 	atomic_or(ODP_HALF_STOPPED, &half->state);
 	if (odp_waiter_close(&half->waiter))
 		atomic_andnot(ODP_HALF_OWNED | ODP_HALF_AGAIN, &half->state);
+	/* Pairs with the exchange in odp_half_release(). */
 	wait_var_event(&half->state,
-		       !(atomic_read(&half->state) & ODP_HALF_OWNED));
+		       !(atomic_read_acquire(&half->state) & ODP_HALF_OWNED));
 	WRITE_ONCE(half->parked, false);
-	half->fault_err = 0;
 	skb_queue_purge(&half->rx);
+}
+
+/**
+ * odp_half_unpark - takes a half back that waits for a page
+ * @half: The half. Its next turn finds a reason not to want the page any more.
+ */
+void odp_half_unpark(struct odp_half *half)
+{
+	if (!odp_waiter_cancel(&half->waiter))
+		return;
+	WRITE_ONCE(half->parked, false);
+	queue_work(odp_half_wq, &half->work);
 }
 
 /**
@@ -165,7 +205,7 @@ void odp_half_start(struct odp_half *half)
 {
 	skb_queue_purge(&half->rx);
 	odp_waiter_open(&half->waiter);
-	atomic_andnot(ODP_HALF_STOPPED, &half->state);
+	atomic_fetch_andnot(ODP_HALF_STOPPED, &half->state);
 }
 
 /**
@@ -185,7 +225,12 @@ void odp_half_init(struct odp_half *half,
 
 int odp_half_module_init(void)
 {
-	odp_half_wq = alloc_workqueue("odp", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	/*
+	 * Per CPU, so that a half goes on where it began: packets that are sent
+	 * from several CPUs overtake each other on their way.
+	 */
+	odp_half_wq = alloc_workqueue("odp", WQ_MEM_RECLAIM | WQ_HIGHPRI |
+				      WQ_CPU_INTENSIVE, 0);
 	return odp_half_wq ? 0 : -ENOMEM;
 }
 

@@ -47,7 +47,9 @@ enum odp_turn {
  * @miss: The page that the last turn missed. Owner only.
  * @pins: Pages that this turn may use directly. Owner only.
  * @fault_addr: The page that was waited for last. Owner only.
- * @fault_err: Why it cannot be had, or 0; see odp_half_missed(). Owner only.
+ * @fault_err: Why it cannot be had, for the turn after the wait; see
+ *	odp_half_missed(). Owner only.
+ * @cpu: Where it ran last. Owner only.
  * @parked: It waits for a page. Others use it as a hint.
  */
 struct odp_half {
@@ -60,6 +62,7 @@ struct odp_half {
 	const struct odp_pins *pins;
 	unsigned long fault_addr;
 	int fault_err;
+	int cpu;
 	bool parked;
 };
 
@@ -74,6 +77,7 @@ void odp_half_init(struct odp_half *half,
 int odp_half_missed(struct odp_half *half);
 void odp_half_kick(struct odp_half *half);
 void odp_half_stop(struct odp_half *half);
+void odp_half_unpark(struct odp_half *half);
 void odp_half_start(struct odp_half *half);
 
 #endif /* ODP_HALF_H */

@@ -24,12 +24,14 @@
 
 /**
  * struct odp_net - what the module has in a network namespace
+ * @devices: Devices there; the namespace waits for them when it goes.
  * @lock: Protects all that follows.
- * @users: Devices.
+ * @users: Devices that use the sockets.
  * @sk4: IPv4 socket, if there are users.
  * @sk6: IPv6 socket, if there are users and the kernel has IPv6.
  */
 struct odp_net {
+	atomic_t devices;
 	struct mutex lock;	/* all below */
 	unsigned int users;
 	struct socket *sk4;
@@ -67,6 +69,7 @@ static void odp_net_deliver(struct odp_qp *qp, struct sk_buff *skb, u32 len)
 	struct odp_bth *bth = odp_packet(skb)->bth;
 
 	if (!odp_packet_from_peer(qp, skb) ||
+	    odp_packet(skb)->len > ODP_MAX_PAYLOAD ||
 	    (be16_to_cpu(bth->pkey) ^ qp->pkey) & 0x7fff) {
 		odp_count(qp->dev, ODP_STAT_RX_DROPPED);
 		kfree_skb(skb);
@@ -177,8 +180,10 @@ int odp_net_get(struct odp_dev *dev)
 	mutex_lock(&on->lock);
 	if (!on->users)
 		err = odp_net_open(on, dev->net);
-	if (!err)
+	if (!err) {
 		on->users++;
+		atomic_inc(&on->devices);
+	}
 	mutex_unlock(&on->lock);
 
 	if (err == -EADDRINUSE)
@@ -199,11 +204,12 @@ void odp_net_put(struct odp_dev *dev)
 	struct odp_net *on = net_generic(dev->net, odp_net_id);
 
 	mutex_lock(&on->lock);
-	if (on->users == 1)
+	if (!--on->users)
 		odp_net_close(on);
-	on->users--;
-	wake_up_var(&on->users);
 	mutex_unlock(&on->lock);
+	/* From here on the namespace may go. */
+	if (atomic_dec_and_test(&on->devices))
+		wake_up_var(&on->devices);
 }
 
 static struct dst_entry *odp_route4(struct odp_qp *qp)
@@ -368,7 +374,7 @@ static void __net_exit odp_net_exit(struct net *net)
 {
 	struct odp_net *on = net_generic(net, odp_net_id);
 
-	wait_var_event(&on->users, !READ_ONCE(on->users));
+	wait_var_event(&on->devices, !atomic_read(&on->devices));
 }
 
 static struct pernet_operations odp_net_ops = {

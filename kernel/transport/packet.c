@@ -9,6 +9,7 @@
 #define P_WRITE	(ODP_PKT_VALID | ODP_PKT_WRITE | ODP_PKT_PAYLOAD)
 #define P_READ	(ODP_PKT_VALID | ODP_PKT_READ)
 #define P_ANSWER	(P_READ | ODP_PKT_RESPONSE | ODP_PKT_PAYLOAD)
+#define P_OTHER	(ODP_PKT_VALID | ODP_PKT_PAYLOAD)
 #define P_FIRST	ODP_PKT_FIRST
 #define P_LAST	ODP_PKT_LAST
 #define P_ONLY	(ODP_PKT_FIRST | ODP_PKT_LAST)
@@ -37,6 +38,11 @@ static const u16 odp_opcodes[] = {
 	[IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY]		= P_ANSWER | P_ONLY | P_AETH,
 	[IB_OPCODE_RC_ACKNOWLEDGE]			=
 		ODP_PKT_VALID | ODP_PKT_RESPONSE | P_ONLY | P_AETH,
+	/* Requests that this device does not execute; the peer is told so. */
+	[IB_OPCODE_RC_COMPARE_SWAP]			= P_OTHER,
+	[IB_OPCODE_RC_FETCH_ADD]			= P_OTHER,
+	[IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE]	= P_OTHER,
+	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE]	= P_OTHER,
 };
 
 /**
@@ -94,8 +100,8 @@ bool odp_packet_parse(struct sk_buff *skb, struct odp_bth *bth, u32 len)
 	return !pkt->len || pkt->flags & ODP_PKT_PAYLOAD;
 }
 
-static void *odp_put_extensions(struct sk_buff *skb, u32 flags,
-				const struct odp_packet_spec *spec)
+static void odp_put_extensions(struct sk_buff *skb, u32 flags,
+			       const struct odp_packet_spec *spec)
 {
 	if (flags & ODP_PKT_RETH) {
 		struct odp_reth *reth = skb_put(skb, sizeof(*reth));
@@ -111,21 +117,18 @@ static void *odp_put_extensions(struct sk_buff *skb, u32 flags,
 	}
 	if (flags & ODP_PKT_IMM)
 		*(__be32 *)skb_put(skb, sizeof(__be32)) = spec->imm;
-	return skb_put(skb, spec->len);
 }
 
 /**
  * odp_packet_new - makes a packet
  * @qp: The queue pair that sends it.
  * @spec: What it is.
- * @payload: Set to where spec->len bytes have to be filled in.
  *
  * Any context but hard interrupts. Return: the packet, from the base transport
  * header to the room for the ICRC, or NULL if there is no memory.
  */
 struct sk_buff *odp_packet_new(struct odp_qp *qp,
-			       const struct odp_packet_spec *spec,
-			       void **payload)
+			       const struct odp_packet_spec *spec)
 {
 	u32 flags = odp_opcode_flags(spec->opcode);
 	u32 pad = -spec->len & 3;
@@ -146,7 +149,8 @@ struct sk_buff *odp_packet_new(struct odp_qp *qp,
 	bth->qpn = cpu_to_be32(qp->dest_qpn);
 	bth->psn = cpu_to_be32(spec->psn |
 			       (spec->ack_req ? ODP_BTH_ACK_REQ : 0));
-	*payload = odp_put_extensions(skb, flags, spec);
+	odp_put_extensions(skb, flags, spec);
+	skb_put(skb, spec->len);
 	skb_put_zero(skb, pad);
 	skb_put(skb, ODP_ICRC_SIZE);
 	return skb;

@@ -11,10 +11,11 @@
 
 struct odp_dev;
 struct odp_qp;
+struct odp_remote;
 
 /**
  * enum odp_packet_flags - what an opcode of the RC service means
- * @ODP_PKT_VALID: The opcode is known here.
+ * @ODP_PKT_VALID: The opcode is known here, if only to be refused.
  * @ODP_PKT_RESPONSE: For the requester; else for the responder.
  * @ODP_PKT_FIRST: Begins a message.
  * @ODP_PKT_LAST: Ends a message.
@@ -104,11 +105,19 @@ struct odp_packet_spec {
 	__be32 imm;
 };
 
+/* Of requests that can be executed, every one has one of these. */
+#define ODP_PKT_KINDS	(ODP_PKT_SEND | ODP_PKT_WRITE | ODP_PKT_READ)
+
 u32 odp_opcode_flags(u8 opcode);
 bool odp_packet_parse(struct sk_buff *skb, struct odp_bth *bth, u32 len);
 struct sk_buff *odp_packet_new(struct odp_qp *qp,
-			       const struct odp_packet_spec *spec,
-			       void **payload);
+			       const struct odp_packet_spec *spec);
+
+/* The payload of a packet that was made for @len bytes of it. */
+static inline void *odp_packet_payload(struct sk_buff *skb, u32 len)
+{
+	return skb_tail_pointer(skb) - ODP_ICRC_SIZE - ALIGN(len, 4);
+}
 
 /* icrc.c */
 u32 odp_icrc(const struct sk_buff *skb, const void *ip, bool v6, u32 len);

@@ -28,7 +28,6 @@
 
 /* RNR NAK timer code for a page that is on its way: 10.24 ms. */
 #define ODP_RNR_PARKED	20
-#define ODP_RNR_PARKED_MS	10
 
 /**
  * struct odp_qp_handle - what a number stands for
@@ -129,22 +128,25 @@ void odp_qp_put(struct odp_qp *qp)
  * a timeout meanwhile, so what it sends again is answered, with an RNR NAK for
  * the request that waits; and so is what no longer fits. True to queue it.
  */
-static bool odp_responder_admit(struct odp_qp *qp, u32 psn, bool *rnr)
+static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt,
+				bool *rnr)
 {
 	struct odp_responder *resp = &qp->resp;
 	bool full = skb_queue_len(&resp->half.rx) >= ODP_RX_MAX;
-	bool again = odp_psn_diff(psn, resp->rx_next) < 0;
+	bool again = odp_psn_diff(pkt->psn, resp->rx_next) < 0;
 
 	lockdep_assert_held(&resp->half.rx.lock);
 
 	*rnr = false;
 	if (!READ_ONCE(resp->half.parked) || !(full || again)) {
 		if (!full)
-			resp->rx_next = odp_psn_add(psn, 1);
+			resp->rx_next = odp_psn_add(pkt->psn,
+						    odp_request_npsns(qp, pkt));
 		return !full;
 	}
-	if (time_after_eq(jiffies, resp->rnr_again)) {
-		resp->rnr_again = jiffies + msecs_to_jiffies(ODP_RNR_PARKED_MS);
+	/* Once a jiffy will do, and is well within the time that it gives. */
+	if (resp->rnr_sent != jiffies && !READ_ONCE(resp->wait_silent)) {
+		resp->rnr_sent = jiffies;
 		*rnr = true;
 	}
 	return false;
@@ -153,10 +155,13 @@ static bool odp_responder_admit(struct odp_qp *qp, u32 psn, bool *rnr)
 static void odp_responder_receive(struct odp_qp *qp, struct sk_buff *skb)
 {
 	struct sk_buff_head *rx = &qp->resp.half.rx;
-	bool admit, rnr;
+	bool admit = false;
+	bool rnr = false;
 
 	spin_lock_bh(&rx->lock);
-	admit = odp_responder_admit(qp, odp_packet(skb)->psn, &rnr);
+	/* Asked under the lock: what is left at a reset is purged after it. */
+	if (odp_qp_state_receives(odp_qp_state(qp)))
+		admit = odp_responder_admit(qp, odp_packet(skb), &rnr);
 	if (admit)
 		__skb_queue_tail(rx, skb);
 	spin_unlock_bh(&rx->lock);
@@ -168,8 +173,28 @@ static void odp_responder_receive(struct odp_qp *qp, struct sk_buff *skb)
 	odp_count(qp->dev, ODP_STAT_RX_DROPPED);
 	kfree_skb(skb);
 	if (rnr)
-		odp_responder_ack(qp, READ_ONCE(qp->resp.epsn),
+		odp_responder_ack(qp, READ_ONCE(qp->resp.wait_psn),
 				  ODP_AETH_RNR | ODP_RNR_PARKED);
+}
+
+static void odp_requester_receive(struct odp_qp *qp, struct sk_buff *skb)
+{
+	struct sk_buff_head *rx = &qp->req.half.rx;
+	bool admit;
+
+	spin_lock_bh(&rx->lock);
+	admit = odp_qp_state(qp) == IB_QPS_RTS &&
+		skb_queue_len(rx) < ODP_RX_MAX;
+	if (admit)
+		__skb_queue_tail(rx, skb);
+	spin_unlock_bh(&rx->lock);
+
+	if (admit) {
+		odp_half_kick(&qp->req.half);
+		return;
+	}
+	odp_count(qp->dev, ODP_STAT_RX_DROPPED);
+	kfree_skb(skb);
 }
 
 /**
@@ -179,22 +204,10 @@ static void odp_responder_receive(struct odp_qp *qp, struct sk_buff *skb)
  */
 void odp_qp_receive(struct odp_qp *qp, struct sk_buff *skb)
 {
-	enum ib_qp_state state = odp_qp_state(qp);
-	struct odp_half *half = &qp->req.half;
-
-	if (!(odp_packet(skb)->flags & ODP_PKT_RESPONSE)) {
-		if (state == IB_QPS_RTR || state == IB_QPS_RTS) {
-			odp_responder_receive(qp, skb);
-			return;
-		}
-	} else if (state == IB_QPS_RTS &&
-		   skb_queue_len(&half->rx) < ODP_RX_MAX) {
-		skb_queue_tail(&half->rx, skb);
-		odp_half_kick(half);
-		return;
-	}
-	odp_count(qp->dev, ODP_STAT_RX_DROPPED);
-	kfree_skb(skb);
+	if (odp_packet(skb)->flags & ODP_PKT_RESPONSE)
+		odp_requester_receive(qp, skb);
+	else
+		odp_responder_receive(qp, skb);
 }
 
 /**
@@ -217,6 +230,7 @@ void odp_qp_stop(struct odp_qp *qp)
 	odp_half_stop(&qp->req.half);
 	odp_half_stop(&qp->resp.half);
 	odp_requester_stop(qp);
+	odp_responder_stop(qp);
 }
 
 /**
@@ -244,14 +258,35 @@ void odp_qp_kick(struct odp_qp *qp)
 /**
  * odp_qp_set_state - changes the state
  * @qp: The queue pair; the attributes that the state needs are in place.
+ * @old: The state that the change was decided in.
  * @state: The new state.
+ *
+ * Return: false, with nothing changed, if the queue pair has failed meanwhile
+ * and the new state is none that may be entered from there.
  */
-void odp_qp_set_state(struct odp_qp *qp, enum ib_qp_state state)
+bool odp_qp_set_state(struct odp_qp *qp, enum ib_qp_state old,
+		      enum ib_qp_state state)
 {
+	bool ok;
+
 	spin_lock_bh(&qp->lock);
+	ok = qp->state == old || state == IB_QPS_RESET || state == IB_QPS_ERR;
 	/* Pairs with odp_qp_state(). */
-	smp_store_release(&qp->state, state);
+	if (ok)
+		smp_store_release(&qp->state, state);
 	spin_unlock_bh(&qp->lock);
+	return ok;
+}
+
+/**
+ * odp_qp_flush - gets the queues flushed
+ * @qp: The queue pair, in the error state. Pages are not waited for any more.
+ */
+void odp_qp_flush(struct odp_qp *qp)
+{
+	odp_half_unpark(&qp->req.half);
+	odp_half_unpark(&qp->resp.half);
+	odp_qp_kick(qp);
 }
 
 /**
@@ -263,12 +298,12 @@ void odp_qp_fail(struct odp_qp *qp)
 	bool failed;
 
 	spin_lock_bh(&qp->lock);
-	failed = qp->state == IB_QPS_RTR || qp->state == IB_QPS_RTS;
+	failed = odp_qp_state_receives(qp->state);
 	if (failed)
 		WRITE_ONCE(qp->state, IB_QPS_ERR);
 	spin_unlock_bh(&qp->lock);
 	if (failed)
-		odp_qp_kick(qp);
+		odp_qp_flush(qp);
 }
 
 /**

@@ -16,6 +16,7 @@
 #include "../odp.h"
 #include "cqueue.h"
 #include "half.h"
+#include "packet.h"
 #include "ring.h"
 #include "wire.h"
 
@@ -158,6 +159,9 @@ struct odp_rq {
  * @rnr_wait: Waiting for @rnr_timer.
  * @gap: A response was lost and the retry for it is under way.
  * @was_parked: The last turn ended with a miss.
+ * @skb: The packet that is being filled, while a page for it is missing.
+ * @filled: Bytes of its payload that are there.
+ * @taken: Bytes of the response at the head of half.rx that are in memory.
  * @deadline: When to retry if there is no progress, jiffies.
  * @timer: Wakes the half at @deadline or before.
  * @rnr_timer: Wakes the half after an RNR NAK.
@@ -178,6 +182,9 @@ struct odp_requester {
 	bool rnr_wait;
 	bool gap;
 	bool was_parked;
+	struct sk_buff *skb;
+	u32 filled;
+	u32 taken;
 	unsigned long deadline;
 	struct timer_list timer;
 	struct hrtimer rnr_timer;
@@ -212,7 +219,7 @@ struct odp_remote {
  * struct odp_responder - executes requests of the peer
  * @half: Ownership; all that follows belongs to the owner but where said.
  * @message: What the next packet has to go on with.
- * @epsn: PSN that is expected next. Others use it for RNR NAKs.
+ * @epsn: PSN that is expected next.
  * @msn: Messages executed, 24 bits.
  * @naked: A NAK for @epsn was sent; what follows is dropped till it comes.
  * @ack_due: An acknowledgment is owed.
@@ -223,10 +230,16 @@ struct odp_remote {
  * @read: What is still to be sent of it.
  * @read_psn: PSN of the next response packet.
  * @read_first: The next response packet is the first.
+ * @read_checked: The memory of the first packets was there.
+ * @skb: The response that is being filled, while a page for it is missing.
+ * @filled: Bytes of its payload that are there.
+ * @taken: Bytes of the request at the head of half.rx that are in memory.
+ * @wait_psn: PSN of the request that waits for a page, if @half is parked.
+ * @wait_silent: No NAK may be sent for it.
  * @rx_next: PSN after that of the last request that was queued. Protected by
  *	the lock of half.rx.
- * @rnr_again: When the next RNR NAK of a parked responder may be sent, jiffies.
- *	Protected by the lock of half.rx.
+ * @rnr_sent: When it last sent an RNR NAK while parked, jiffies. Protected by
+ *	the lock of half.rx.
  */
 struct odp_responder {
 	struct odp_half half;
@@ -242,8 +255,14 @@ struct odp_responder {
 	struct odp_remote read;
 	u32 read_psn;
 	bool read_first;
+	bool read_checked;
+	struct sk_buff *skb;
+	u32 filled;
+	u32 taken;
+	u32 wait_psn;
+	bool wait_silent;
 	u32 rx_next;
-	unsigned long rnr_again;
+	unsigned long rnr_sent;
 };
 
 /**
@@ -305,6 +324,11 @@ static inline enum ib_qp_state odp_qp_state(const struct odp_qp *qp)
 	return smp_load_acquire(&qp->state);
 }
 
+static inline bool odp_qp_state_receives(enum ib_qp_state state)
+{
+	return state == IB_QPS_RTR || state == IB_QPS_RTS;
+}
+
 static inline struct odp_cq *odp_qp_send_cq(struct odp_qp *qp)
 {
 	return to_odp_cq(qp->ib.send_cq);
@@ -325,7 +349,9 @@ void odp_qp_init_halves(struct odp_qp *qp);
 void odp_qp_stop(struct odp_qp *qp);
 void odp_qp_restart(struct odp_qp *qp);
 void odp_qp_kick(struct odp_qp *qp);
-void odp_qp_set_state(struct odp_qp *qp, enum ib_qp_state state);
+bool odp_qp_set_state(struct odp_qp *qp, enum ib_qp_state old,
+		      enum ib_qp_state state);
+void odp_qp_flush(struct odp_qp *qp);
 void odp_qp_fail(struct odp_qp *qp);
 void odp_qp_event(struct odp_qp *qp, enum ib_event_type type);
 
@@ -337,11 +363,12 @@ void odp_rq_need_kick(struct odp_qp *qp, bool need);
 /* sg.c: memory of requests */
 int odp_sg_copy(struct odp_qp *qp, struct odp_half *half,
 		const struct odp_sge *sge, u32 num_sge, u32 offset, void *buf,
-		u32 len, bool write);
+		u32 len, bool write, u32 *done);
 int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
 		     int access);
 int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
-		    struct odp_remote *remote, void *buf, u32 len, bool write);
+		    const struct odp_remote *remote, void *buf, u32 len,
+		    bool write, u32 *done);
 
 /* requester.c, completer.c */
 void odp_requester_init(struct odp_qp *qp);
@@ -361,5 +388,7 @@ int odp_completer_run(struct odp_qp *qp, struct sk_buff *skb);
 void odp_responder_init(struct odp_qp *qp);
 void odp_responder_reset(struct odp_qp *qp);
 void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome);
+u32 odp_request_npsns(const struct odp_qp *qp, const struct odp_packet *pkt);
+void odp_responder_stop(struct odp_qp *qp);
 
 #endif /* ODP_QP_H */

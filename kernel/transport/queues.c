@@ -82,15 +82,15 @@ static void odp_swqe_take(struct odp_sq *sq, u32 index)
  */
 int odp_sq_take(struct odp_qp *qp)
 {
-	enum ib_qp_state state = READ_ONCE(qp->state);
 	struct odp_sq *sq = &qp->sq;
+	enum ib_qp_state state;
 	u32 tail, user;
 	int err = -EINVAL;
 
-	if (state != IB_QPS_RTS && state != IB_QPS_ERR)
-		return -EINVAL;
-
 	spin_lock(&sq->lock);
+	state = odp_qp_state(qp);
+	if (state != IB_QPS_RTS && state != IB_QPS_ERR)
+		goto out;
 	tail = sq->tail;
 	user = odp_kring_user_index(&sq->kring);
 	if (user - tail > sq->kring.depth - (tail - READ_ONCE(sq->head)))

@@ -48,6 +48,7 @@ void odp_requester_progress(struct odp_qp *qp)
 
 	req->retries = qp->attr.retry_cnt;
 	req->rnr_retries = qp->attr.rnr_retry;
+	req->rnr_wait = false;
 	req->gap = false;
 	odp_req_set_deadline(qp);
 }
@@ -108,6 +109,14 @@ void odp_requester_fail(struct odp_qp *qp, enum ib_wc_status status,
 	odp_qp_fail(qp);
 }
 
+/* The packet that was being filled is not the next one any more. */
+static void odp_req_drop_packet(struct odp_requester *req)
+{
+	kfree_skb(req->skb);
+	req->skb = NULL;
+	req->filled = 0;
+}
+
 /* True when there is nothing left to flush. */
 static bool odp_req_flush(struct odp_qp *qp)
 {
@@ -115,6 +124,7 @@ static bool odp_req_flush(struct odp_qp *qp)
 	int budget = ODP_TURN_BUDGET;
 
 	skb_queue_purge(&qp->req.half.rx);
+	odp_req_drop_packet(&qp->req);
 	while (qp->sq.head != tail) {
 		if (!budget--)
 			return false;
@@ -133,6 +143,7 @@ void odp_requester_seek(struct odp_qp *qp, u32 psn)
 	struct odp_requester *req = &qp->req;
 	struct odp_sq *sq = &qp->sq;
 
+	odp_req_drop_packet(req);
 	req->psn = psn;
 	req->offset = 0;
 	for (req->cur = sq->head; req->cur != req->unsent; req->cur++) {
@@ -197,10 +208,13 @@ void odp_requester_rnr(struct odp_qp *qp, u8 timer)
 	/* 7 is for ever. */
 	if (req->rnr_retries < 7)
 		req->rnr_retries--;
+	/* The peer is alive. */
+	req->retries = qp->attr.retry_cnt;
 	req->reads = 0;
 	req->unasked = 0;
 	odp_requester_seek(qp, req->una);
 	req->rnr_wait = true;
+	WRITE_ONCE(req->rnr_due, false);
 	hrtimer_start(&req->rnr_timer, ns_to_ktime(ns), HRTIMER_MODE_REL_SOFT);
 }
 
@@ -304,15 +318,18 @@ static u8 odp_req_opcode(const struct odp_swqe *swqe, bool first, bool last)
 		       IB_OPCODE_RC_SEND_MIDDLE;
 }
 
-static int odp_req_gather(struct odp_qp *qp, struct odp_swqe *swqe, void *buf,
-			  u32 len)
+static int odp_req_gather(struct odp_qp *qp, struct odp_swqe *swqe, u32 len)
 {
+	struct odp_requester *req = &qp->req;
+	void *buf = odp_packet_payload(req->skb, len);
+
 	if (swqe->wqe.flags & IB_SEND_INLINE) {
-		memcpy(buf, (void *)(swqe + 1) + qp->req.offset, len);
+		memcpy(buf, (void *)(swqe + 1) + req->offset, len);
 		return 0;
 	}
-	return odp_sg_copy(qp, &qp->req.half, odp_swqe_sge(swqe),
-			   swqe->wqe.num_sge, qp->req.offset, buf, len, false);
+	return odp_sg_copy(qp, &req->half, odp_swqe_sge(swqe),
+			   swqe->wqe.num_sge, req->offset, buf, len, false,
+			   &req->filled);
 }
 
 /* One packet of a SEND or WRITE. */
@@ -337,19 +354,21 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 		.imm = swqe->wqe.imm_data,
 	};
 	struct sk_buff *skb;
-	void *payload;
 	int err;
 
-	skb = odp_packet_new(qp, &spec, &payload);
+	if (!req->skb)
+		req->skb = odp_packet_new(qp, &spec);
 	/* Without memory for it, it is a packet that got lost. */
-	if (skb) {
-		err = odp_req_gather(qp, swqe, payload, len);
-		if (err) {
-			kfree_skb(skb);
+	if (req->skb) {
+		err = odp_req_gather(qp, swqe, len);
+		if (err)
 			return err;
-		}
 	}
+	skb = req->skb;
+	req->skb = NULL;
+	req->filled = 0;
 	req->unasked = spec.ack_req ? 0 : req->unasked + 1;
+	odp_waiter_progress(&req->half.waiter);
 	odp_req_sent(qp, 1, len);
 	if (skb)
 		odp_packet_xmit(qp, skb);
@@ -381,9 +400,8 @@ static void odp_req_send_read(struct odp_qp *qp, struct odp_swqe *swqe)
 		.reth = &remote,
 	};
 	struct sk_buff *skb;
-	void *payload;
 
-	skb = odp_packet_new(qp, &spec, &payload);
+	skb = odp_packet_new(qp, &spec);
 	req->reads++;
 	req->unasked = 0;
 	odp_req_sent(qp, npsns, remote.left);
@@ -432,6 +450,7 @@ static int odp_req_send(struct odp_qp *qp)
 	}
 	err = odp_req_send_data(qp, swqe);
 	if (err && err != -EAGAIN) {
+		odp_req_drop_packet(req);
 		swqe->status = IB_WC_LOC_PROT_ERR;
 		return 1;
 	}
@@ -449,6 +468,8 @@ static int odp_req_receive(struct odp_qp *qp)
 	err = odp_completer_run(qp, skb);
 	if (err)
 		return err;
+	qp->req.taken = 0;
+	odp_waiter_progress(&qp->req.half.waiter);
 	skb_unlink(skb, &qp->req.half.rx);
 	consume_skb(skb);
 	return 1;
@@ -459,7 +480,7 @@ static int odp_req_step(struct odp_qp *qp)
 {
 	int did = odp_req_receive(qp);
 
-	if (did || READ_ONCE(qp->state) != IB_QPS_RTS)
+	if (did)
 		return did;
 	if (!odp_req_timers(qp))
 		return 1;
@@ -478,9 +499,13 @@ static enum odp_turn odp_req_turn(struct odp_half *half)
 	qp->req.was_parked = false;
 
 	do {
-		if (odp_qp_state(qp) == IB_QPS_ERR)
+		enum ib_qp_state state = odp_qp_state(qp);
+
+		if (state == IB_QPS_ERR)
 			return odp_req_flush(qp) ? ODP_TURN_IDLE :
 						   ODP_TURN_MORE;
+		if (state != IB_QPS_RTS)
+			return ODP_TURN_IDLE;
 		did = odp_req_step(qp);
 	} while (did > 0 && --budget);
 
@@ -514,9 +539,14 @@ void odp_requester_reset(struct odp_qp *qp)
 {
 	struct odp_requester *req = &qp->req;
 
+	spin_lock(&qp->sq.lock);
 	qp->sq.head = 0;
 	qp->sq.tail = 0;
 	odp_kring_set_kernel_index(&qp->sq.kring, 0);
+	spin_unlock(&qp->sq.lock);
+	req->psn = 0;
+	req->max_psn = 0;
+	req->una = 0;
 	req->unsent = 0;
 	req->cur = 0;
 	req->offset = 0;
@@ -529,11 +559,13 @@ void odp_requester_reset(struct odp_qp *qp)
 }
 
 /**
- * odp_requester_stop - stops the timers
+ * odp_requester_stop - stops the timers, drops what is half done
  * @qp: The queue pair, whose requester rests: it arms none again.
  */
 void odp_requester_stop(struct odp_qp *qp)
 {
+	odp_req_drop_packet(&qp->req);
+	qp->req.taken = 0;
 	del_timer_sync(&qp->req.timer);
 	hrtimer_cancel(&qp->req.rnr_timer);
 }

@@ -22,6 +22,19 @@ static struct odp_qp *odp_resp_qp(struct odp_half *half)
 }
 
 /**
+ * odp_request_npsns - PSNs that a request takes
+ * @qp: The queue pair.
+ * @pkt: The request; a READ takes as many as its response has packets.
+ */
+u32 odp_request_npsns(const struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	if (!(pkt->flags & ODP_PKT_READ))
+		return 1;
+	return max(1U, DIV_ROUND_UP(be32_to_cpu(odp_packet_reth(pkt)->len),
+				    qp->mtu));
+}
+
+/**
  * odp_responder_ack - sends an acknowledgment
  * @qp: The queue pair.
  * @psn: What it is about.
@@ -38,21 +51,23 @@ void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome)
 		.msn = READ_ONCE(qp->resp.msn),
 	};
 	struct sk_buff *skb;
-	void *payload;
 
 	if ((syndrome & ODP_AETH_KIND) == ODP_AETH_RNR)
 		odp_count(qp->dev, ODP_STAT_RNR_SENT);
-	skb = odp_packet_new(qp, &spec, &payload);
+	skb = odp_packet_new(qp, &spec);
 	if (skb)
 		odp_packet_xmit(qp, skb);
 }
 
-/* Acknowledges what was executed so far, if that is owed. */
+/*
+ * Acknowledges what was executed so far, if that is owed. While a READ is being
+ * answered it would say that all of its responses were sent.
+ */
 static void odp_resp_flush_ack(struct odp_qp *qp)
 {
 	struct odp_responder *resp = &qp->resp;
 
-	if (!resp->ack_due)
+	if (!resp->ack_due || resp->reading)
 		return;
 	resp->ack_due = false;
 	odp_responder_ack(qp, odp_psn_add(resp->epsn, ODP_PSN_MASK),
@@ -104,6 +119,13 @@ static void odp_resp_fail(struct odp_qp *qp, u8 syndrome,
 	odp_qp_fail(qp);
 }
 
+static void odp_resp_drop_packet(struct odp_responder *resp)
+{
+	kfree_skb(resp->skb);
+	resp->skb = NULL;
+	resp->filled = 0;
+}
+
 /* True when there is nothing left to flush. */
 static bool odp_resp_flush(struct odp_qp *qp)
 {
@@ -111,6 +133,8 @@ static bool odp_resp_flush(struct odp_qp *qp)
 	enum ib_wc_status status;
 
 	skb_queue_purge(&qp->resp.half.rx);
+	odp_resp_drop_packet(&qp->resp);
+	qp->resp.reading = false;
 	odp_resp_recv_error(qp, IB_WC_WR_FLUSH_ERR);
 	odp_rq_need_kick(qp, true);
 	while (odp_rq_take(qp, &status)) {
@@ -148,7 +172,7 @@ static void odp_resp_executed(struct odp_qp *qp, const struct odp_packet *pkt)
 {
 	struct odp_responder *resp = &qp->resp;
 
-	WRITE_ONCE(resp->epsn, odp_psn_add(resp->epsn, 1));
+	resp->epsn = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt));
 	resp->naked = false;
 	if (pkt->flags & ODP_PKT_LAST)
 		WRITE_ONCE(resp->msn, (resp->msn + 1) & 0xffffff);
@@ -198,7 +222,8 @@ static int odp_resp_send(struct odp_qp *qp, const struct odp_packet *pkt)
 		return 0;
 	}
 	err = odp_sg_copy(qp, &resp->half, rwqe->sge, rwqe->num_sge,
-			  resp->received, pkt->payload, pkt->len, true);
+			  resp->received, pkt->payload, pkt->len, true,
+			  &resp->taken);
 	if (err == -EAGAIN)
 		return err;
 	if (err) {
@@ -256,7 +281,7 @@ static int odp_resp_write(struct odp_qp *qp, const struct odp_packet *pkt)
 	if (pkt->flags & ODP_PKT_FIRST)
 		resp->received = 0;
 	err = odp_remote_copy(qp, &resp->half, &resp->write, pkt->payload,
-			      pkt->len, true);
+			      pkt->len, true, &resp->taken);
 	if (err == -EAGAIN)
 		return err;
 	if (err) {
@@ -276,11 +301,6 @@ static int odp_resp_write(struct odp_qp *qp, const struct odp_packet *pkt)
 	return 0;
 }
 
-static u32 odp_resp_npsns(const struct odp_qp *qp, u32 len)
-{
-	return max(1U, DIV_ROUND_UP(len, qp->mtu));
-}
-
 /* Begins to answer a READ. */
 static void odp_resp_read_start(struct odp_qp *qp, const struct odp_packet *pkt,
 				const struct odp_remote *read)
@@ -290,9 +310,8 @@ static void odp_resp_read_start(struct odp_qp *qp, const struct odp_packet *pkt,
 	resp->read = *read;
 	resp->read_psn = pkt->psn;
 	resp->read_first = true;
+	resp->read_checked = false;
 	resp->reading = true;
-	/* The response says it; an ACK now would say that it was sent. */
-	resp->ack_due = false;
 }
 
 static void odp_resp_read(struct odp_qp *qp, const struct odp_packet *pkt)
@@ -311,9 +330,9 @@ static void odp_resp_read(struct odp_qp *qp, const struct odp_packet *pkt)
 		return;
 	}
 	odp_resp_executed(qp, pkt);
-	WRITE_ONCE(resp->epsn, odp_psn_add(pkt->psn,
-					   odp_resp_npsns(qp, read.left)));
 	odp_resp_read_start(qp, pkt, &read);
+	/* The response says it. */
+	resp->ack_due = false;
 }
 
 static u8 odp_resp_read_opcode(bool first, bool last)
@@ -334,6 +353,45 @@ static void odp_resp_read_fail(struct odp_qp *qp)
 	odp_qp_fail(qp);
 }
 
+/*
+ * Makes sure of the memory of the first responses before one is sent: then the
+ * peer can be told to wait for it, which has no place in the middle of a READ.
+ */
+static int odp_resp_read_check(struct odp_qp *qp)
+{
+	struct odp_responder *resp = &qp->resp;
+	u32 len = min(ODP_READ_SEGMENT * qp->mtu, resp->read.left);
+	u32 done = 0;
+	int err;
+
+	/* Pins are for a part of it only, and to get on whatever comes. */
+	if (resp->read_checked || resp->half.pins)
+		return 0;
+	err = odp_remote_copy(qp, &resp->half, &resp->read, NULL, len, false,
+			      &done);
+	resp->read_checked = !err;
+	return err;
+}
+
+static int odp_resp_read_fill(struct odp_qp *qp,
+			      const struct odp_packet_spec *spec)
+{
+	struct odp_responder *resp = &qp->resp;
+	int err;
+
+	err = odp_resp_read_check(qp);
+	if (err)
+		return err;
+	if (!resp->skb)
+		resp->skb = odp_packet_new(qp, spec);
+	/* Without memory for it, it is a packet that got lost. */
+	if (!resp->skb)
+		return 0;
+	return odp_remote_copy(qp, &resp->half, &resp->read,
+			       odp_packet_payload(resp->skb, spec->len),
+			       spec->len, false, &resp->filled);
+}
+
 /* Sends the next packet of the READ being answered. */
 static int odp_resp_read_continue(struct odp_qp *qp)
 {
@@ -348,19 +406,19 @@ static int odp_resp_read_continue(struct odp_qp *qp)
 		.msn = resp->msn,
 	};
 	struct sk_buff *skb;
-	void *payload;
-	int err = 0;
+	int err;
 
-	skb = odp_packet_new(qp, &spec, &payload);
-	if (skb)
-		err = odp_remote_copy(qp, &resp->half, &resp->read, payload,
-				      len, false);
+	err = odp_resp_read_fill(qp, &spec);
+	if (err == -EAGAIN)
+		return err;
 	if (err) {
-		kfree_skb(skb);
-		if (err != -EAGAIN)
-			odp_resp_read_fail(qp);
-		return err == -EAGAIN ? err : 0;
+		odp_resp_read_fail(qp);
+		return 0;
 	}
+	skb = resp->skb;
+	resp->skb = NULL;
+	resp->filled = 0;
+	odp_waiter_progress(&resp->half.waiter);
 	resp->read.va += len;
 	resp->read.left -= len;
 	resp->read_psn = odp_psn_add(resp->read_psn, 1);
@@ -387,7 +445,7 @@ static void odp_resp_duplicate(struct odp_qp *qp, const struct odp_packet *pkt)
 	}
 	odp_remote_from_reth(&read, odp_packet_reth(pkt));
 	if (read.left > ODP_MAX_MSG_SIZE ||
-	    odp_psn_diff(odp_psn_add(pkt->psn, odp_resp_npsns(qp, read.left)),
+	    odp_psn_diff(odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt)),
 			 qp->resp.epsn) > 0 ||
 	    odp_remote_check(qp, &read, IB_ACCESS_REMOTE_READ))
 		return;
@@ -423,7 +481,7 @@ static int odp_resp_request(struct odp_qp *qp, const struct odp_packet *pkt)
 		}
 		return 0;
 	}
-	if (!odp_resp_in_sequence(qp, pkt) ||
+	if (!(pkt->flags & ODP_PKT_KINDS) || !odp_resp_in_sequence(qp, pkt) ||
 	    (!(pkt->flags & ODP_PKT_READ) && !odp_resp_length_ok(qp, pkt))) {
 		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_REM_INV_REQ_ERR);
 		return 0;
@@ -451,9 +509,19 @@ static int odp_resp_step(struct odp_qp *qp)
 	err = odp_resp_request(qp, odp_packet(skb));
 	if (err)
 		return err;
+	qp->resp.taken = 0;
+	odp_waiter_progress(&half->waiter);
 	skb_unlink(skb, &half->rx);
 	consume_skb(skb);
 	return 1;
+}
+
+/* What others may tell the peer meanwhile. */
+static void odp_resp_park(struct odp_responder *resp)
+{
+	WRITE_ONCE(resp->wait_psn,
+		   resp->reading ? resp->read_psn : resp->epsn);
+	WRITE_ONCE(resp->wait_silent, resp->reading && !resp->read_first);
 }
 
 static enum odp_turn odp_resp_turn(struct odp_half *half)
@@ -468,17 +536,28 @@ static enum odp_turn odp_resp_turn(struct odp_half *half)
 		if (state == IB_QPS_ERR)
 			return odp_resp_flush(qp) ? ODP_TURN_IDLE :
 						    ODP_TURN_MORE;
-		if (state != IB_QPS_RTR && state != IB_QPS_RTS)
+		if (!odp_qp_state_receives(state))
 			return ODP_TURN_IDLE;
 		did = odp_resp_step(qp);
 	} while (did > 0 && --budget);
 
 	odp_resp_flush_ack(qp);
 	if (did < 0) {
+		odp_resp_park(&qp->resp);
 		odp_count(qp->dev, ODP_STAT_PARKED);
 		return ODP_TURN_MISS;
 	}
 	return budget ? ODP_TURN_IDLE : ODP_TURN_MORE;
+}
+
+/**
+ * odp_responder_stop - drops what is half done
+ * @qp: The queue pair, whose responder rests.
+ */
+void odp_responder_stop(struct odp_qp *qp)
+{
+	odp_resp_drop_packet(&qp->resp);
+	qp->resp.taken = 0;
 }
 
 /**

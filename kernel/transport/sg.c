@@ -10,18 +10,19 @@
 
 static int odp_window_access(struct odp_qp *qp, struct odp_half *half, u32 key,
 			     u64 addr, void *buf, u32 len, u64 ahead,
-			     int access, bool write)
+			     int access, bool write, u32 *done)
 {
 	struct odp_window *win;
-	int err;
+	u32 n;
 
 	win = odp_window_get(qp->dev, key, qp->ib.pd, addr, len, access);
 	if (!win)
 		return -EACCES;
-	err = odp_window_copy(win, addr, buf, len, write, ahead, half->pins,
-			      &half->miss);
+	n = odp_window_copy(win, addr, buf, len, write, ahead, half->pins,
+			    &half->miss);
 	odp_window_put(win);
-	return err ? odp_half_missed(half) : 0;
+	*done += n;
+	return n < len ? odp_half_missed(half) : 0;
 }
 
 /**
@@ -34,33 +35,34 @@ static int odp_window_access(struct odp_qp *qp, struct odp_half *half, u32 key,
  * @buf: Kernel memory.
  * @len: Bytes; @offset + @len is not beyond the list.
  * @write: To the list; else from it.
+ * @done: Bytes of it that were copied before; moves on, also when a page is
+ *	missing, so that one page at a time is enough to get through.
  *
  * Return: 0; -EAGAIN: a page is missing, end the turn; another error: a key
  * does not allow it or a page cannot be had.
  */
 int odp_sg_copy(struct odp_qp *qp, struct odp_half *half,
 		const struct odp_sge *sge, u32 num_sge, u32 offset, void *buf,
-		u32 len, bool write)
+		u32 len, bool write, u32 *done)
 {
 	int access = write ? IB_ACCESS_LOCAL_WRITE : 0;
+	u32 skip = offset + *done;
 	int err;
 
-	for (; len && num_sge; sge++, num_sge--) {
+	for (; *done < len && num_sge; sge++, num_sge--) {
 		u32 n;
 
-		if (offset >= sge->length) {
-			offset -= sge->length;
+		if (skip >= sge->length) {
+			skip -= sge->length;
 			continue;
 		}
-		n = min(len, sge->length - offset);
-		err = odp_window_access(qp, half, sge->lkey,
-					sge->addr + offset, buf, n,
-					sge->length - offset, access, write);
+		n = min(len - *done, sge->length - skip);
+		err = odp_window_access(qp, half, sge->lkey, sge->addr + skip,
+					buf + *done, n, sge->length - skip,
+					access, write, done);
 		if (err)
 			return err;
-		buf += n;
-		len -= n;
-		offset = 0;
+		skip = 0;
 	}
 	return 0;
 }
@@ -95,19 +97,22 @@ int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
  * @qp: The queue pair.
  * @half: The half that does it, owned.
  * @remote: Where; not moved on.
- * @buf: Kernel memory.
+ * @buf: Kernel memory; NULL only looks whether the memory is there.
  * @len: Bytes, not more than remote->left.
  * @write: To the memory; else from it.
+ * @done: As for odp_sg_copy().
  *
  * Return: as odp_sg_copy().
  */
 int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
-		    struct odp_remote *remote, void *buf, u32 len, bool write)
+		    const struct odp_remote *remote, void *buf, u32 len,
+		    bool write, u32 *done)
 {
-	if (!len)
+	int access = write ? IB_ACCESS_REMOTE_WRITE : IB_ACCESS_REMOTE_READ;
+
+	if (*done == len)
 		return 0;
-	return odp_window_access(qp, half, remote->rkey, remote->va, buf, len,
-				 remote->left,
-				 write ? IB_ACCESS_REMOTE_WRITE :
-					 IB_ACCESS_REMOTE_READ, write);
+	return odp_window_access(qp, half, remote->rkey, remote->va + *done,
+				 buf ? buf + *done : NULL, len - *done,
+				 remote->left - *done, access, write, done);
 }

@@ -115,49 +115,53 @@ static void odp_pinned_begin(const struct odp_window *win, u64 addr, size_t len,
 	chunk->leaf = NULL;
 }
 
+static void odp_chunk_copy(const struct odp_chunk *chunk, void *buf, bool write)
+{
+	if (!buf)
+		return;
+	if (write)
+		memcpy(chunk->addr, buf, chunk->len);
+	else
+		memcpy(buf, chunk->addr, chunk->len);
+}
+
 /**
  * odp_window_copy - copies to or from a window
  * @win: The window, held; @addr and @len are inside.
  * @addr: First address in the window.
- * @buf: Kernel memory.
+ * @buf: Kernel memory; NULL only looks whether the memory is there.
  * @len: Bytes.
  * @write: From @buf to the window; else from the window to @buf.
  * @ahead: Bytes that the operation will need from @addr on, @len or more.
  * @pins: What the caller holds in its resume call, else NULL.
  * @miss: Filled in if a page is missing; empty before.
  *
- * Any context but hard interrupts. Return: 0, or -EAGAIN with @miss set, when
- * a part may have been copied.
+ * Any context but hard interrupts. Return: bytes copied; less than @len, with
+ * @miss set, if a page is missing.
  */
-int odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,
-		    bool write, u64 ahead, const struct odp_pins *pins,
-		    struct odp_miss *miss)
+size_t odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,
+		       bool write, u64 ahead, const struct odp_pins *pins,
+		       struct odp_miss *miss)
 {
 	struct odp_chunk chunk;
+	size_t done = 0;
 
-	while (len) {
-		unsigned long va = addr - win->iova + win->start;
+	while (done < len) {
+		unsigned long va = addr + done - win->iova + win->start;
 
 		if (!win->mirror) {
-			odp_pinned_begin(win, addr, len, &chunk);
-		} else if (odp_mirror_begin(win->mirror, va, len, write, pins,
-					    &chunk)) {
+			odp_pinned_begin(win, addr + done, len - done, &chunk);
+		} else if (odp_mirror_begin(win->mirror, va, len - done, write,
+					    pins, &chunk)) {
 			miss->mirror = odp_mirror_get(win->mirror);
 			miss->addr = va;
-			miss->len = ahead;
+			miss->len = ahead - done;
 			miss->write = write;
-			return -EAGAIN;
+			break;
 		}
-		if (write)
-			memcpy(chunk.addr, buf, chunk.len);
-		else
-			memcpy(buf, chunk.addr, chunk.len);
+		odp_chunk_copy(&chunk, buf ? buf + done : NULL, write);
 		odp_chunk_end(&chunk);
-
-		addr += chunk.len;
-		buf += chunk.len;
-		len -= chunk.len;
-		ahead -= chunk.len;
+		done += chunk.len;
 	}
-	return 0;
+	return done;
 }

@@ -54,8 +54,8 @@ struct odp_window *odp_window_get(struct odp_dev *dev, u32 key,
 				  struct ib_pd *pd, u64 addr, u64 len,
 				  int access);
 void odp_window_put(struct odp_window *win);
-int odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,
-		    bool write, u64 ahead, const struct odp_pins *pins,
-		    struct odp_miss *miss);
+size_t odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,
+		       bool write, u64 ahead, const struct odp_pins *pins,
+		       struct odp_miss *miss);
 
 #endif /* ODP_WINDOW_H */

@@ -11,6 +11,8 @@
 
 #define ODP_UDP_PORT		4791
 #define ODP_ICRC_SIZE		4
+/* The largest path MTU; no packet has more. */
+#define ODP_MAX_PAYLOAD		4096
 /* Room for link, IP and UDP headers before a packet. */
 #define ODP_HEADROOM		ALIGN(MAX_HEADER + 48, 16)
 #define ODP_PSN_MASK		0xffffffU

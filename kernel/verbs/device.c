@@ -36,7 +36,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 				 IB_DEVICE_RC_RNR_NAK_GEN |
 				 IB_DEVICE_SYS_IMAGE_GUID |
 				 IB_DEVICE_PORT_ACTIVE_EVENT;
-	attr->kernel_cap_flags = IBK_ON_DEMAND_PAGING;
+	attr->kernel_cap_flags = IBK_ON_DEMAND_PAGING | IBK_ALLOW_USER_UNREG;
 	attr->max_send_sge = ODP_MAX_SGE;
 	attr->max_recv_sge = ODP_MAX_SGE;
 	attr->max_sge_rd = ODP_MAX_SGE;
@@ -58,9 +58,13 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	return 0;
 }
 
-static enum ib_mtu odp_port_mtu(const struct net_device *ndev)
+/**
+ * odp_device_mtu - the largest path MTU that the interface has room for
+ * @dev: The device.
+ */
+enum ib_mtu odp_device_mtu(const struct odp_dev *dev)
 {
-	return max(iboe_get_mtu(READ_ONCE(ndev->mtu)), IB_MTU_256);
+	return max(iboe_get_mtu(READ_ONCE(dev->ndev->mtu)), IB_MTU_256);
 }
 
 static bool odp_port_up(const struct net_device *ndev)
@@ -78,7 +82,7 @@ static int odp_query_port(struct ib_device *ib, u32 port,
 	attr->phys_state = up ? IB_PORT_PHYS_STATE_LINK_UP :
 				IB_PORT_PHYS_STATE_DISABLED;
 	attr->max_mtu = IB_MTU_4096;
-	attr->active_mtu = odp_port_mtu(ndev);
+	attr->active_mtu = odp_device_mtu(to_odp_dev(ib));
 	attr->gid_tbl_len = ODP_GID_TABLE_LEN;
 	attr->ip_gids = true;
 	attr->max_msg_sz = ODP_MAX_MSG_SIZE;

@@ -174,9 +174,6 @@ int odp_destroy_qp(struct ib_qp *ib, struct ib_udata *udata)
 static int odp_qp_check_attr(struct odp_qp *qp, const struct ib_qp_attr *attr,
 			     int mask)
 {
-	struct ib_port_attr port;
-	int err;
-
 	if (mask & IB_QP_PORT && attr->port_num != 1)
 		return -EINVAL;
 	if (mask & IB_QP_PKEY_INDEX && attr->pkey_index)
@@ -192,14 +189,10 @@ static int odp_qp_check_attr(struct odp_qp *qp, const struct ib_qp_attr *attr,
 	    (mask & IB_QP_MAX_DEST_RD_ATOMIC &&
 	     attr->max_dest_rd_atomic > ODP_MAX_RD_ATOMIC))
 		return -EINVAL;
-	if (mask & IB_QP_PATH_MTU) {
-		err = ib_query_port(qp->ib.device, 1, &port);
-		if (err)
-			return err;
-		if (attr->path_mtu < IB_MTU_256 ||
-		    attr->path_mtu > port.active_mtu)
-			return -EINVAL;
-	}
+	if (mask & IB_QP_PATH_MTU &&
+	    (attr->path_mtu < IB_MTU_256 ||
+	     attr->path_mtu > odp_device_mtu(qp->dev)))
+		return -EINVAL;
 	return 0;
 }
 
@@ -238,6 +231,7 @@ static int odp_qp_set_path(struct odp_qp *qp, const struct ib_qp_attr *attr,
 		err = odp_av_init(&av, &attr->ah_attr);
 		if (err)
 			return err;
+		dst_cache_reset(&qp->dst);
 		qp->attr.ah_attr = attr->ah_attr;
 		/* Owned by the RDMA core, which answers queries for it. */
 		qp->attr.ah_attr.grh.sgid_attr = NULL;
@@ -285,16 +279,20 @@ static void odp_qp_set_limits(struct odp_qp *qp, const struct ib_qp_attr *attr,
 	qp->pkey = IB_DEFAULT_PKEY_FULL;
 }
 
-static void odp_qp_enter(struct odp_qp *qp, enum ib_qp_state state)
+static int odp_qp_enter(struct odp_qp *qp, enum ib_qp_state old,
+			enum ib_qp_state state)
 {
+	if (!odp_qp_set_state(qp, old, state))
+		return -EINVAL;
 	if (state == IB_QPS_RESET) {
-		odp_qp_set_state(qp, state);
 		odp_qp_stop(qp);
 		odp_qp_restart(qp);
-		return;
+	} else if (state == IB_QPS_ERR) {
+		odp_qp_flush(qp);
+	} else {
+		odp_qp_kick(qp);
 	}
-	odp_qp_set_state(qp, state);
-	odp_qp_kick(qp);
+	return 0;
 }
 
 static int odp_modify_qp_locked(struct odp_qp *qp, struct ib_qp_attr *attr,
@@ -317,9 +315,7 @@ static int odp_modify_qp_locked(struct odp_qp *qp, struct ib_qp_attr *attr,
 		return err;
 	odp_qp_set_psns(qp, attr, mask);
 	odp_qp_set_limits(qp, attr, mask);
-	if (new != old)
-		odp_qp_enter(qp, new);
-	return 0;
+	return new != old ? odp_qp_enter(qp, old, new) : 0;
 }
 
 int odp_modify_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
