@@ -17,6 +17,7 @@
  *						last reference gone: packets
  *						purged, memory freed
  */
+#include <linux/jiffies.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
@@ -145,7 +146,7 @@ static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt,
 		return !full;
 	}
 	/* Once a jiffy will do, and is well within the time that it gives. */
-	if (resp->rnr_sent != jiffies && !READ_ONCE(resp->wait_silent)) {
+	if (time_after(jiffies, resp->rnr_sent) && !READ_ONCE(resp->wait_silent)) {
 		resp->rnr_sent = jiffies;
 		*rnr = true;
 	}
@@ -271,8 +272,8 @@ bool odp_qp_set_state(struct odp_qp *qp, enum ib_qp_state old,
 
 	spin_lock_bh(&qp->lock);
 	ok = qp->state == old || state == IB_QPS_RESET || state == IB_QPS_ERR;
-	/* Pairs with odp_qp_state(). */
 	if (ok)
+		/* Pairs with odp_qp_state(). */
 		smp_store_release(&qp->state, state);
 	spin_unlock_bh(&qp->lock);
 	return ok;

@@ -567,6 +567,7 @@ void odp_responder_stop(struct odp_qp *qp)
 void odp_responder_init(struct odp_qp *qp)
 {
 	odp_half_init(&qp->resp.half, odp_resp_turn);
+	qp->resp.rnr_sent = jiffies - 1;
 }
 
 /**
@@ -586,5 +587,6 @@ void odp_responder_reset(struct odp_qp *qp)
 	resp->have_rwqe = false;
 	resp->reading = false;
 	resp->msn = 0;
+	resp->rnr_sent = jiffies - 1;
 	odp_rq_need_kick(qp, false);
 }
