@@ -22,6 +22,7 @@
  * Lock order, outer first:
  *
  *	odp_net.lock (mutex)		sockets of a namespace; RTNL may be held
+ *	odp_ucontext.lock		first registration on demand
  *	odp_qp.mutex			modify, query, destroy of a queue pair
  *	mmap_lock, reverse-map locks	the kernel's, held by our MMU notifiers
  *	odp_leaf.zap_lock

@@ -2,22 +2,55 @@
 /*
  * User contexts, protection domains, and memory shared with user space.
  *
- * None of them has state of its own: a protection domain is compared by
- * address, and what is mapped is kept by its mmap entry.
+ * A protection domain has no state of its own: it is compared by address. What
+ * is mapped is kept by its mmap entry.
  */
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <rdma/uverbs_ioctl.h>
 
+#include "../mirror/mirror.h"
 #include "verbs.h"
 
-int odp_alloc_ucontext(struct ib_ucontext *context, struct ib_udata *udata)
+static struct odp_ucontext *to_odp_ucontext(struct ib_ucontext *ib)
 {
+	return container_of(ib, struct odp_ucontext, ib);
+}
+
+int odp_alloc_ucontext(struct ib_ucontext *ib, struct ib_udata *udata)
+{
+	mutex_init(&to_odp_ucontext(ib)->lock);
 	return 0;
 }
 
-void odp_dealloc_ucontext(struct ib_ucontext *context)
+void odp_dealloc_ucontext(struct ib_ucontext *ib)
 {
+	struct odp_ucontext *context = to_odp_ucontext(ib);
+
+	if (context->mirror)
+		odp_mirror_detach(context->mirror);
+}
+
+/**
+ * odp_ucontext_attach - the mirror of the current process
+ * @udata: Of the command that registers memory.
+ *
+ * Return: as odp_mirror_attach().
+ */
+struct odp_mirror *odp_ucontext_attach(struct ib_udata *udata)
+{
+	struct odp_ucontext *context =
+		rdma_udata_to_drv_context(udata, struct odp_ucontext, ib);
+	struct odp_mirror *mirror;
+
+	mutex_lock(&context->lock);
+	if (!context->mirror) {
+		mirror = odp_mirror_attach();
+		if (!IS_ERR(mirror))
+			context->mirror = mirror;
+	}
+	mutex_unlock(&context->lock);
+	return odp_mirror_attach();
 }
 
 /*

@@ -36,9 +36,9 @@ struct ib_mr *odp_get_dma_mr(struct ib_pd *pd, int access)
 	return ERR_PTR(-EOPNOTSUPP);
 }
 
-static int odp_mr_attach(struct odp_mr *mr)
+static int odp_mr_attach(struct odp_mr *mr, struct ib_udata *udata)
 {
-	mr->win->mirror = odp_mirror_attach();
+	mr->win->mirror = odp_ucontext_attach(udata);
 	return PTR_ERR_OR_ZERO(mr->win->mirror);
 }
 
@@ -134,7 +134,7 @@ struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 	if (!mr)
 		return ERR_PTR(-ENOMEM);
 
-	err = access & IB_ACCESS_ON_DEMAND ? odp_mr_attach(mr) :
+	err = access & IB_ACCESS_ON_DEMAND ? odp_mr_attach(mr, udata) :
 					     odp_mr_pin(mr, pd, start);
 	if (err)
 		goto err_free;

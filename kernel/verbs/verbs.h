@@ -10,8 +10,18 @@
 #include "../odp.h"
 #include "../transport/qp.h"
 
+/**
+ * struct odp_ucontext - an open device
+ * @ib: The RDMA core's part.
+ * @lock: Protects @mirror.
+ * @mirror: The mirror of the first process that registered memory on demand
+ *	here, or NULL. Stays attached, so that registering and deregistering in
+ *	turns neither makes it anew nor forgets its translations.
+ */
 struct odp_ucontext {
 	struct ib_ucontext ib;
+	struct mutex lock;	/* mirror */
+	struct odp_mirror *mirror;
 };
 
 struct odp_pd {
@@ -32,6 +42,7 @@ enum ib_mtu odp_device_mtu(const struct odp_dev *dev);
 int odp_alloc_ucontext(struct ib_ucontext *context, struct ib_udata *udata);
 void odp_dealloc_ucontext(struct ib_ucontext *context);
 void odp_disassociate_ucontext(struct ib_ucontext *context);
+struct odp_mirror *odp_ucontext_attach(struct ib_udata *udata);
 int odp_alloc_pd(struct ib_pd *pd, struct ib_udata *udata);
 int odp_dealloc_pd(struct ib_pd *pd, struct ib_udata *udata);
 
