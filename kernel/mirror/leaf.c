@@ -498,21 +498,27 @@ static unsigned int odp_leaf_zap(struct odp_leaf *leaf, unsigned int first,
 	return dropped;
 }
 
-/* Takes a leaf, zapped as a whole, out of the tree. */
-static void odp_leaf_kill(struct odp_mirror *mirror, struct odp_leaf *leaf)
+/*
+ * Takes a leaf out of the tree that has been zapped as a whole or, if @unused,
+ * that never had room for an entry. None may be left in it: who has found the
+ * leaf before could still use it, and zaps would no longer see it.
+ */
+static void odp_leaf_kill(struct odp_mirror *mirror, struct odp_leaf *leaf,
+			  bool unused)
 {
-	bool dead;
+	bool kill;
 
 	xa_lock(&mirror->leaves);
 	spin_lock_bh(&leaf->lock);
-	dead = leaf->dead;
-	leaf->dead = true;
+	kill = !leaf->dead && !(unused && (leaf->entries || leaf->huge));
+	if (kill)
+		leaf->dead = true;
 	spin_unlock_bh(&leaf->lock);
-	if (!dead)
+	if (kill)
 		__xa_erase(&mirror->leaves, leaf->index);
 	xa_unlock(&mirror->leaves);
 
-	if (dead)
+	if (!kill)
 		return;
 	/* A fault that holds it must not wait for the end of this zap. */
 	wake_up_all(&mirror->zap_wait);
@@ -520,14 +526,13 @@ static void odp_leaf_kill(struct odp_mirror *mirror, struct odp_leaf *leaf)
 }
 
 /**
- * odp_leaf_discard - takes a leaf that serves nothing out of the tree
+ * odp_leaf_discard - takes a leaf out of the tree if it serves nothing
  * @mirror: The mirror.
  * @leaf: A leaf with a reference, made for a fault that found no page.
  */
 void odp_leaf_discard(struct odp_mirror *mirror, struct odp_leaf *leaf)
 {
-	if (!READ_ONCE(leaf->entries) && !READ_ONCE(leaf->huge))
-		odp_leaf_kill(mirror, leaf);
+	odp_leaf_kill(mirror, leaf, true);
 }
 
 /* RCU is left after each leaf, so that a zap of all memory does not hold it up. */
@@ -551,7 +556,7 @@ static void odp_zap_walk(struct odp_mirror *mirror, unsigned long start,
 			dropped += odp_leaf_zap(leaf, odp_page_index(from),
 						odp_page_index(to), bit);
 			if (unmap && to - from == ODP_BLOCK_SIZE - 1)
-				odp_leaf_kill(mirror, leaf);
+				odp_leaf_kill(mirror, leaf, false);
 		}
 		rcu_read_unlock();
 		if (may_sleep)
