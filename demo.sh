@@ -27,6 +27,9 @@ cd "$(dirname "$0")"
 # shellcheck source=tests/vm/guest.sh
 . tests/vm/guest.sh
 
+# Enough to pin 1 GiB, and no more: twice as much goes through swap.
+memory=${ODP_MEMORY:-1280}
+
 setup_guest
 setup_build
 dir=$(mktemp -d "$cache/run.XXXXXX")

@@ -46,7 +46,7 @@ choose_accel() {
 	case $accel in
 	kvm) accel_args=(-accel kvm -cpu host) ;;
 	# Emulation does "rep movsb" byte by byte: without ERMS the guest copies by words.
-	tcg) accel_args=(-accel "tcg,thread=multi" -cpu max,-erms,-fsrm) ;;
+	tcg) accel_args=(-accel "tcg,thread=multi" -cpu "max,-erms,-fsrm") ;;
 	*) die "ODP_ACCEL is kvm or tcg, not $accel" ;;
 	esac
 }
