@@ -5,6 +5,7 @@
  * A protection domain has no state of its own: it is compared by address. What
  * is mapped is kept by its mmap entry.
  */
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <rdma/uverbs_ioctl.h>
@@ -17,8 +18,15 @@ static struct odp_ucontext *to_odp_ucontext(struct ib_ucontext *ib)
 	return container_of(ib, struct odp_ucontext, ib);
 }
 
+/*
+ * An open device keeps the module, as it is expected to. Not so the interface,
+ * with which the device and all contexts go: that is what disassociation is
+ * for, and its being there keeps the core from holding the module itself.
+ */
 int odp_alloc_ucontext(struct ib_ucontext *ib, struct ib_udata *udata)
 {
+	if (!try_module_get(THIS_MODULE))
+		return -ENODEV;
 	mutex_init(&to_odp_ucontext(ib)->lock);
 	return 0;
 }
@@ -29,6 +37,7 @@ void odp_dealloc_ucontext(struct ib_ucontext *ib)
 
 	if (context->mirror)
 		odp_mirror_detach(context->mirror);
+	module_put(THIS_MODULE);
 }
 
 /**
