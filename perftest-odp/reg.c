@@ -188,7 +188,7 @@ static int touch(const struct reg_options *r, struct dev *dev)
 		fprintf(to, "A WRITE of 4 KiB inside 1 TiB: right (%s has no counter odp_leaves)\n",
 			dev->name);
 	else
-		fprintf(to, "A WRITE of 4 KiB inside 1 TiB: right, %lld leaves more\n",
+		fprintf(to, "A WRITE of 4 KiB inside 1 TiB: right, leaves made: %lld\n",
 			(long long)leaves);
 	if (r->check && leaves >= 0 && leaves != 1)
 		return fail(RC_WRONG,
