@@ -132,13 +132,14 @@ setup_root() {
 }
 
 make_root() {
-	local dir=$cache/root.dir log=$cache/debootstrap.log include
+	local dir=$cache/root.dir log=$cache/debootstrap.log include mirror
 
 	say "making the guest's root file system (Debian bookworm, about a minute)"
 	include=$(IFS=,; echo "${guest_packages[*]}")
+	mirror=$("$top/cmake/debian-mirror")
 	as_root rm -rf "$dir"
 	as_root debootstrap --variant=minbase --include="$include" bookworm \
-		"$dir" "${ODP_DEBIAN_MIRROR:-http://deb.debian.org/debian}" \
+		"$dir" "$mirror" \
 		>"$log" 2>&1 || {
 		tail -n 20 "$log" >&2
 		die "debootstrap failed (see $log)"
