@@ -23,6 +23,8 @@ memory=${ODP_MEMORY:-2048}
 swap_size=${ODP_SWAP:-6G}
 cpus=${ODP_CPUS:-2}
 silence=${ODP_SILENCE:-60}
+# All limits of time are that many times as long.
+slow=${ODP_SLOW:-1}
 # Each slab cache for itself, so that a leak has a name.
 debug_cmdline="slab_nomerge"
 lock=${ODP_LOCK:-/tmp/rdma-odp-guest.$(id -u).lock}
@@ -32,7 +34,7 @@ lock=${ODP_LOCK:-/tmp/rdma-odp-guest.$(id -u).lock}
 choose_accel() {
 	local memo key
 
-	memo=$cache/accel
+	memo=$cache/accel-$kernel
 	key="$(cat /proc/sys/kernel/random/boot_id) $kernel"
 	if [ -n "${ODP_ACCEL:-}" ]; then
 		accel=$ODP_ACCEL
@@ -91,7 +93,7 @@ qemu() {
 	exec qemu-system-x86_64 "${accel_args[@]}" -smp "$cpus" -m "$memory" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$kernel_dir/boot/vmlinuz-$kernel" -initrd "$initramfs" \
-		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 net.ifnames=0 $2 ${ODP_CMDLINE-$debug_cmdline}" \
+		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 net.ifnames=0 $2 $lane_cmdline ${ODP_CMDLINE-$debug_cmdline}" \
 		-drive "file=$root_image,if=virtio,format=raw,readonly=on" \
 		-drive "file=$run/swap.img,if=virtio,format=raw,cache=unsafe,discard=unmap" \
 		-device virtio-rng-pci \
@@ -115,7 +117,7 @@ boot_guest() {
 	echo $! >"$run/pid"
 	exec 9>&-
 	say "booting the guest ($kernel, $accel, $cpus CPUs, $memory MiB)"
-	if ! silence=120 wait_answer ready 120; then
+	if ! silence=$((120 * slow)) wait_answer ready $((120 * slow)); then
 		tail -n 30 "$run/console.log" "$run/qemu.log" >&2
 		stop_guest
 		return 1

@@ -10,7 +10,8 @@
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${ODP_CACHE:-$top/.cache}
-build=${ODP_BUILD:-$top/build}
+# The lane with the debug kernel has a build of its own.
+build=${ODP_BUILD:-$top/build${ODP_DEBUG_KERNEL:+/debug}}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
 
@@ -31,6 +32,9 @@ guest_packages=(
 	numactl perftest procps python3-minimal python3-pyverbs rdma-core
 	rdmacm-utils strace tcpdump udev util-linux xxd
 )
+
+# For the guest's kernel, beside what cases or users ask for.
+lane_cmdline=
 
 say() { printf '== %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -85,10 +89,9 @@ newest_kernel() {
 		sed -nE 's/.*Depends: linux-image-([0-9][^ ]*-amd64).*/\1/p' | head -n 1
 }
 
-# Sets kernel (release) and kernel_dir (unpacked image). The choice is kept:
-# a newer kernel in the archive is taken only with an empty cache.
+# Sets kernel (release), kernel_dir (unpacked image) and kernel_headers. The
+# choice is kept: a newer kernel in the archive is taken only with an empty cache.
 setup_kernel() {
-
 	kernel=$(cat "$cache/kernel/release" 2>/dev/null || true)
 	if [ -z "$kernel" ]; then
 		kernel=$(newest_kernel)
@@ -96,6 +99,7 @@ setup_kernel() {
 		[ -n "$kernel" ] || die "apt knows no linux-image-amd64"
 	fi
 	need_packages "linux-headers-$kernel"
+	kernel_headers=/usr/src/linux-headers-$kernel
 	kernel_dir=$cache/kernel/$kernel
 	[ -e "$kernel_dir/lib/modules/$kernel/modules.dep" ] || unpack_kernel
 	echo "$kernel" >"$cache/kernel/release"
@@ -160,7 +164,7 @@ setup_initramfs() {
 	local modules=(virtio_pci virtio_blk virtio_rng ext4 overlay 9pnet_virtio 9p)
 
 	key=$(cat "$init" <(echo "${modules[*]} $kernel") | sha256sum | cut -c 1-12)
-	initramfs=$cache/kernel/initramfs-$key.cpio
+	initramfs=$kernel_dir/initramfs-$key.cpio
 	[ -e "$initramfs" ] || make_initramfs "$init" "${modules[@]}"
 }
 
@@ -169,7 +173,7 @@ make_initramfs() {
 	shift
 
 	say "making the guest's initramfs"
-	rm -f "$cache"/kernel/initramfs-*
+	rm -f "$kernel_dir"/initramfs-*
 	dir=$(mktemp -d "$cache/initramfs.XXXXXX")
 	mkdir -p "$dir"/{bin,dev,proc,sys,modules,root,tmp}
 	cp "$(command -v busybox)" "$dir/bin/busybox"
@@ -198,7 +202,8 @@ setup_build() {
 	say "building the module, the provider and the tools"
 	{
 		cmake -S "$top" -B "$build" -G Ninja \
-			-DODP_KERNEL_HEADERS="/usr/src/linux-headers-$kernel" &&
+			-DODP_KERNEL_HEADERS="$kernel_headers" \
+			-DODP_DEBUG_KERNEL="${ODP_DEBUG_KERNEL:-}" -DODP_SLOW="${ODP_SLOW:-1}" &&
 			cmake --build "$build" &&
 			rm -rf "$stage" && mkdir "$stage" &&
 			DESTDIR=$stage cmake --install "$build"
@@ -215,8 +220,13 @@ setup_guest() {
 	exec 7>"$cache/.lock"
 	flock -n 7 || { say "waiting for another set-up in $cache"; flock 7; }
 	need_packages "${host_packages[@]}"
-	setup_kernel
+	if [ -n "${ODP_DEBUG_KERNEL:-}" ]; then setup_debug_kernel; else setup_kernel; fi
 	setup_root
 	setup_initramfs
 	exec 7>&-
 }
+
+if [ -n "${ODP_DEBUG_KERNEL:-}" ]; then
+	# shellcheck source=tests/vm/debug-kernel.sh
+	. "$top/tests/vm/debug-kernel.sh"
+fi

@@ -142,9 +142,9 @@ no_devices() { [ -z "$(ls /sys/class/infiniband)" ]; }
 # A pause in a loop that looks at a condition; without a process of its own.
 pause() { read -r -t 0.05 <> <(:) || true; }
 
-# wait_for SECONDS WHAT COMMAND...: until COMMAND succeeds.
+# wait_for SECONDS WHAT COMMAND...: until COMMAND succeeds; longer in a slow guest.
 wait_for() {
-	local end=$((SECONDS + $1)) what=$2
+	local end=$((SECONDS + $1 * ${ODP_SLOW:-1})) what=$2
 	shift 2
 
 	until "$@" >/dev/null 2>&1; do
@@ -272,6 +272,20 @@ object_counts() {
 	rdma resource show
 	rdma link show
 	grep -o '^[a-z0-9_]*odp[a-z0-9_]*' /proc/modules || true
+}
+
+# What kmemleak finds, on a kernel that has it. It leaves alone what is younger
+# than 5 s, and believes a second scan only.
+no_leaks() {
+	local leaks=/sys/kernel/debug/kmemleak scan
+
+	[ -e $leaks ] || return 0
+	sleep 6
+	for scan in 1 2; do
+		echo scan >$leaks || fail "kmemleak has switched itself off (scan $scan)"
+	done
+	cat $leaks >"$tmp/leaks"
+	[ ! -s "$tmp/leaks" ] || { cat "$tmp/leaks"; fail "memory that nothing points to is left"; }
 }
 
 kill_started() {
