@@ -228,14 +228,16 @@ struct odp_remote {
  * @received: Bytes that the current SEND has delivered.
  * @reading: A READ is being answered with @read.
  * @read: What is still to be sent of it.
- * @read_psn: PSN of the next response packet.
- * @read_first: The next response packet is the first.
- * @read_checked: The memory of the first packets was there.
+ * @read_psn: PSN of the next response packet to be made.
+ * @read_first: It is the first one.
+ * @read_start: PSN of the READ.
+ * @read_sent: PSN of the next response packet to be sent.
+ * @out: Response packets that are made and not sent.
  * @skb: The response that is being filled, while a page for it is missing.
  * @filled: Bytes of its payload that are there.
  * @taken: Bytes of the request at the head of half.rx that are in memory.
  * @wait_psn: PSN of the request that waits for a page, if @half is parked.
- * @wait_silent: No NAK may be sent for it.
+ * @wait_silent: No NAK may be sent for it: it is a READ, half answered.
  * @rx_next: PSN after that of the last request that was queued. Protected by
  *	the lock of half.rx.
  * @rnr_sent: When it last sent an RNR NAK while parked, jiffies. Protected by
@@ -255,7 +257,9 @@ struct odp_responder {
 	struct odp_remote read;
 	u32 read_psn;
 	bool read_first;
-	bool read_checked;
+	u32 read_start;
+	u32 read_sent;
+	struct sk_buff_head out;
 	struct sk_buff *skb;
 	u32 filled;
 	u32 taken;

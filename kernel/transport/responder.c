@@ -119,8 +119,10 @@ static void odp_resp_fail(struct odp_qp *qp, u8 syndrome,
 	odp_qp_fail(qp);
 }
 
-static void odp_resp_drop_packet(struct odp_responder *resp)
+/* What was made of an answer and not sent. */
+static void odp_resp_drop_packets(struct odp_responder *resp)
 {
+	__skb_queue_purge(&resp->out);
 	kfree_skb(resp->skb);
 	resp->skb = NULL;
 	resp->filled = 0;
@@ -133,7 +135,7 @@ static bool odp_resp_flush(struct odp_qp *qp)
 	enum ib_wc_status status;
 
 	skb_queue_purge(&qp->resp.half.rx);
-	odp_resp_drop_packet(&qp->resp);
+	odp_resp_drop_packets(&qp->resp);
 	qp->resp.reading = false;
 	odp_resp_recv_error(qp, IB_WC_WR_FLUSH_ERR);
 	odp_rq_need_kick(qp, true);
@@ -309,8 +311,9 @@ static void odp_resp_read_start(struct odp_qp *qp, const struct odp_packet *pkt,
 
 	resp->read = *read;
 	resp->read_psn = pkt->psn;
+	resp->read_sent = pkt->psn;
+	resp->read_start = pkt->psn;
 	resp->read_first = true;
-	resp->read_checked = false;
 	resp->reading = true;
 }
 
@@ -344,44 +347,32 @@ static u8 odp_resp_read_opcode(bool first, bool last)
 		      IB_OPCODE_RC_RDMA_READ_RESPONSE_MIDDLE;
 }
 
+/* Sends what was made of the response. */
+static void odp_resp_read_send(struct odp_qp *qp)
+{
+	struct odp_responder *resp = &qp->resp;
+	struct sk_buff *skb;
+
+	while ((skb = __skb_dequeue(&resp->out)))
+		odp_packet_xmit(qp, skb);
+	resp->read_sent = resp->read_psn;
+}
+
 /* A READ whose memory went away while it was answered. */
 static void odp_resp_read_fail(struct odp_qp *qp)
 {
 	qp->resp.reading = false;
+	odp_resp_read_send(qp);
 	odp_responder_ack(qp, qp->resp.read_psn, ODP_SYNDROME_NAK_ACCESS);
 	odp_qp_event(qp, IB_EVENT_QP_ACCESS_ERR);
 	odp_qp_fail(qp);
-}
-
-/*
- * Makes sure of the memory of the first responses before one is sent: then the
- * peer can be told to wait for it, which has no place in the middle of a READ.
- */
-static int odp_resp_read_check(struct odp_qp *qp)
-{
-	struct odp_responder *resp = &qp->resp;
-	u32 len = min(ODP_READ_SEGMENT * qp->mtu, resp->read.left);
-	u32 done = 0;
-	int err;
-
-	/* Pins are for a part of it only, and to get on whatever comes. */
-	if (resp->read_checked || resp->half.pins)
-		return 0;
-	err = odp_remote_copy(qp, &resp->half, &resp->read, NULL, len, false,
-			      &done);
-	resp->read_checked = !err;
-	return err;
 }
 
 static int odp_resp_read_fill(struct odp_qp *qp,
 			      const struct odp_packet_spec *spec)
 {
 	struct odp_responder *resp = &qp->resp;
-	int err;
 
-	err = odp_resp_read_check(qp);
-	if (err)
-		return err;
 	if (!resp->skb)
 		resp->skb = odp_packet_new(qp, spec);
 	/* Without memory for it, it is a packet that got lost. */
@@ -392,7 +383,12 @@ static int odp_resp_read_fill(struct odp_qp *qp,
 			       spec->len, false, &resp->filled);
 }
 
-/* Sends the next packet of the READ being answered. */
+/*
+ * Makes the next packet of the READ being answered. A segment of them is sent
+ * at once: a page can be missing for long, the peer can only be told to wait
+ * as long as nothing of the response was sent, and what was copied once is
+ * right whatever becomes of the page.
+ */
 static int odp_resp_read_continue(struct odp_qp *qp)
 {
 	struct odp_responder *resp = &qp->resp;
@@ -405,7 +401,6 @@ static int odp_resp_read_continue(struct odp_qp *qp)
 		.syndrome = ODP_SYNDROME_ACK,
 		.msn = resp->msn,
 	};
-	struct sk_buff *skb;
 	int err;
 
 	err = odp_resp_read_fill(qp, &spec);
@@ -415,7 +410,8 @@ static int odp_resp_read_continue(struct odp_qp *qp)
 		odp_resp_read_fail(qp);
 		return 0;
 	}
-	skb = resp->skb;
+	if (resp->skb)
+		__skb_queue_tail(&resp->out, resp->skb);
 	resp->skb = NULL;
 	resp->filled = 0;
 	odp_waiter_progress(&resp->half.waiter);
@@ -424,8 +420,9 @@ static int odp_resp_read_continue(struct odp_qp *qp)
 	resp->read_psn = odp_psn_add(resp->read_psn, 1);
 	resp->read_first = false;
 	resp->reading = !last;
-	if (skb)
-		odp_packet_xmit(qp, skb);
+	if (last || odp_psn_diff(resp->read_psn, resp->read_sent) >=
+		    (s32)ODP_READ_SEGMENT)
+		odp_resp_read_send(qp);
 	return 0;
 }
 
@@ -520,8 +517,9 @@ static int odp_resp_step(struct odp_qp *qp)
 static void odp_resp_park(struct odp_responder *resp)
 {
 	WRITE_ONCE(resp->wait_psn,
-		   resp->reading ? resp->read_psn : resp->epsn);
-	WRITE_ONCE(resp->wait_silent, resp->reading && !resp->read_first);
+		   resp->reading ? resp->read_sent : resp->epsn);
+	WRITE_ONCE(resp->wait_silent,
+		   resp->reading && resp->read_sent != resp->read_start);
 }
 
 static enum odp_turn odp_resp_turn(struct odp_half *half)
@@ -556,7 +554,7 @@ static enum odp_turn odp_resp_turn(struct odp_half *half)
  */
 void odp_responder_stop(struct odp_qp *qp)
 {
-	odp_resp_drop_packet(&qp->resp);
+	odp_resp_drop_packets(&qp->resp);
 	qp->resp.taken = 0;
 }
 
@@ -567,6 +565,7 @@ void odp_responder_stop(struct odp_qp *qp)
 void odp_responder_init(struct odp_qp *qp)
 {
 	odp_half_init(&qp->resp.half, odp_resp_turn);
+	__skb_queue_head_init(&qp->resp.out);
 	qp->resp.rnr_sent = jiffies - 1;
 }
 

@@ -97,7 +97,7 @@ int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
  * @qp: The queue pair.
  * @half: The half that does it, owned.
  * @remote: Where; not moved on.
- * @buf: Kernel memory; NULL only looks whether the memory is there.
+ * @buf: Kernel memory.
  * @len: Bytes, not more than remote->left.
  * @write: To the memory; else from it.
  * @done: As for odp_sg_copy().
@@ -113,6 +113,6 @@ int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
 	if (*done == len)
 		return 0;
 	return odp_window_access(qp, half, remote->rkey, remote->va + *done,
-				 buf ? buf + *done : NULL, len - *done,
-				 remote->left - *done, access, write, done);
+				 buf + *done, len - *done, remote->left - *done,
+				 access, write, done);
 }

@@ -117,8 +117,6 @@ static void odp_pinned_begin(const struct odp_window *win, u64 addr, size_t len,
 
 static void odp_chunk_copy(const struct odp_chunk *chunk, void *buf, bool write)
 {
-	if (!buf)
-		return;
 	if (write)
 		memcpy(chunk->addr, buf, chunk->len);
 	else
@@ -129,7 +127,7 @@ static void odp_chunk_copy(const struct odp_chunk *chunk, void *buf, bool write)
  * odp_window_copy - copies to or from a window
  * @win: The window, held; @addr and @len are inside.
  * @addr: First address in the window.
- * @buf: Kernel memory; NULL only looks whether the memory is there.
+ * @buf: Kernel memory.
  * @len: Bytes.
  * @write: From @buf to the window; else from the window to @buf.
  * @ahead: Bytes that the operation will need from @addr on, @len or more.
@@ -159,7 +157,7 @@ size_t odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,
 			miss->write = write;
 			break;
 		}
-		odp_chunk_copy(&chunk, buf ? buf + done : NULL, write);
+		odp_chunk_copy(&chunk, buf + done, write);
 		odp_chunk_end(&chunk);
 		done += chunk.len;
 	}
