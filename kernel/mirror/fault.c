@@ -168,7 +168,7 @@ static int odp_fault_try(struct odp_fault *fault, struct page **pages)
 		return PTR_ERR(leaf);
 	err = odp_fault_publish(fault, leaf, pages);
 	if (err == -EFAULT)
-		odp_leaf_discard(fault->mirror, leaf);
+		odp_leaf_kill(fault->mirror, leaf, true);
 	odp_leaf_put(leaf);
 	return err;
 }

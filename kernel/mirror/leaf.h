@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Leaves: the translations of one block of 2 MiB.
+ * Leaves, the translations of one block of 2 MiB, and zaps, which drop them.
  */
 #ifndef ODP_LEAF_H
 #define ODP_LEAF_H
@@ -128,6 +128,11 @@ struct odp_mirror {
 	struct work_struct free;
 };
 
+static inline unsigned int odp_page_index(unsigned long addr)
+{
+	return (addr & (ODP_BLOCK_SIZE - 1)) >> PAGE_SHIFT;
+}
+
 extern atomic64_t odp_mirror_stats[ODP_STAT_COUNT];
 
 static inline void odp_stat_add(enum odp_mirror_stat stat, s64 n)
@@ -143,7 +148,6 @@ void odp_leaf_put(struct odp_leaf *leaf);
 int odp_leaf_alloc_entries(struct odp_leaf *leaf);
 int odp_leaf_snapshot(struct odp_mirror *mirror, struct odp_leaf *leaf,
 		      u64 *seq);
-void odp_leaf_discard(struct odp_mirror *mirror, struct odp_leaf *leaf);
 bool odp_page_fills_block(struct page *page, unsigned long addr);
 bool odp_pages_huge(unsigned long addr, struct page **pages,
 		    unsigned long npages);
@@ -151,6 +155,15 @@ bool odp_leaf_publish(struct odp_leaf *leaf, u64 seq, unsigned long addr,
 		      struct page **pages, unsigned long npages, bool huge,
 		      bool write);
 
+unsigned int odp_leaf_zap(struct odp_leaf *leaf, unsigned int first,
+			  unsigned int last, u64 bit);
+void odp_leaf_kill(struct odp_mirror *mirror, struct odp_leaf *leaf,
+		   bool unused);
+bool odp_leaf_young(struct odp_leaf *leaf, unsigned int first,
+		    unsigned int last, bool clear);
+
+/* zap.c */
+u64 odp_zaps_in_block(struct odp_mirror *mirror, unsigned long index);
 void odp_zap_start(struct odp_mirror *mirror, unsigned long start,
 		   unsigned long end, bool unmap, bool may_sleep);
 void odp_zap_end(struct odp_mirror *mirror, unsigned long start,
