@@ -274,6 +274,46 @@ object_counts() {
 	grep -o '^[a-z0-9_]*odp[a-z0-9_]*' /proc/modules || true
 }
 
+# --- Allocations that fail (a debug kernel's) ----------------------------------
+
+failures=/sys/kernel/debug
+
+# Makes allocations of any kind eligible to fail, without a word in the log.
+failures_possible() {
+	[ -d $failures/failslab ] || skip "this kernel cannot let allocations fail (./test.sh --debug-kernel has one)"
+	set_failures verbose 0
+	set_failures ignore-gfp-wait N
+	echo N >$failures/fail_page_alloc/ignore-gfp-highmem
+	echo 0 >$failures/fail_page_alloc/min-order
+}
+
+set_failures() {
+	local kind
+
+	for kind in failslab fail_page_alloc; do
+		echo "$2" >$failures/$kind/"$1"
+	done
+}
+
+# failures_in_module PERCENT: of the allocations that rdma_odp asks for, itself
+# or by what it calls. 0 ends it.
+failures_in_module() {
+	local size start
+
+	read -r _ size _ _ _ start _ < <(grep '^rdma_odp ' /proc/modules)
+	set_failures require-start "$start"
+	set_failures require-end "$(printf '0x%x' $((start + size)))"
+	set_failures times 1000000
+	set_failures probability "$1"
+}
+
+# How many there were since failures_in_module.
+failures_seen() {
+	echo $((2000000 - $(<$failures/failslab/times) - $(<$failures/fail_page_alloc/times)))
+}
+
+# --- Leaks -----------------------------------------------------------------------
+
 # What kmemleak finds, on a kernel that has it. It leaves alone what is younger
 # than 5 s, and believes a second scan only.
 no_leaks() {
