@@ -4,11 +4,13 @@
  * that the test harness notices. Never load it anywhere else.
  */
 #include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
 #include <linux/stop_machine.h>
 
 static char *how = "";
 module_param(how, charp, 0);
-MODULE_PARM_DESC(how, "warning, oops or hang");
+MODULE_PARM_DESC(how, "warning, oops, hang, uaf, locks or leak");
 
 /* Runs on every CPU, with interrupts off. */
 static int breaker_spin(void *unused)
@@ -16,6 +18,40 @@ static int breaker_spin(void *unused)
 	for (;;)
 		cpu_relax();
 	return 0;
+}
+
+/* The others are bugs that only a debug kernel sees. */
+
+static noinline void breaker_uaf(void)
+{
+	int *memory = kmalloc(64, GFP_KERNEL);
+
+	kfree(memory);
+	if (memory)
+		WRITE_ONCE(memory[2], 1);
+}
+
+static DEFINE_MUTEX(breaker_a);
+static DEFINE_MUTEX(breaker_b);
+
+static void breaker_lock(struct mutex *outer, struct mutex *inner)
+{
+	mutex_lock(outer);
+	mutex_lock(inner);
+	mutex_unlock(inner);
+	mutex_unlock(outer);
+}
+
+/* Some, as a stale pointer may hide one. */
+static noinline void breaker_leak(void)
+{
+	void *memory;
+	int i;
+
+	for (i = 0; i < 16; i++) {
+		memory = kmalloc(1000, GFP_KERNEL);
+		OPTIMIZER_HIDE_VAR(memory);
+	}
 }
 
 static int __init breaker_init(void)
@@ -26,6 +62,14 @@ static int __init breaker_init(void)
 		*(volatile int *)8 = 0;
 	else if (!strcmp(how, "hang"))
 		stop_machine(breaker_spin, NULL, cpu_online_mask);
+	else if (!strcmp(how, "uaf"))
+		breaker_uaf();
+	else if (!strcmp(how, "leak"))
+		breaker_leak();
+	else if (!strcmp(how, "locks")) {
+		breaker_lock(&breaker_a, &breaker_b);
+		breaker_lock(&breaker_b, &breaker_a);
+	}
 	return -EINVAL;
 }
 module_init(breaker_init);

@@ -295,8 +295,8 @@ set_failures() {
 	done
 }
 
-# failures_in_module PERCENT: of the allocations that rdma_odp asks for, itself
-# or by what it calls. 0 ends it.
+# failures_in_module N: one in 100 N of the allocations that rdma_odp asks for,
+# itself or by what it calls, until no_failures.
 failures_in_module() {
 	local size start
 
@@ -304,8 +304,11 @@ failures_in_module() {
 	set_failures require-start "$start"
 	set_failures require-end "$(printf '0x%x' $((start + size)))"
 	set_failures times 1000000
-	set_failures probability "$1"
+	set_failures interval "$1"
+	set_failures probability 1
 }
+
+no_failures() { set_failures probability 0; }
 
 # How many there were since failures_in_module.
 failures_seen() {
