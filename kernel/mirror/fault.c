@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Faults: bringing in pages that an access did not find.
+ * Faults: waiting for pages that an access did not find.
  *
  * An access runs in any context and cannot wait for a page. Who misses one
- * starts a service, or joins the one that has the page in hand already, and is
- * resumed when it ends. The service runs in a thread of its own, because it may
- * take as long as it likes: swap, a network filesystem, a userfaultfd handler.
- * It holds the mirror, and the address space while it looks up pages, but
- * nothing of those who wait: a waiter can be closed, and its memory freed,
- * while the service goes on.
+ * starts a service (service.c), or joins the one that has the page in hand
+ * already, and is resumed when it ends. The service runs in a thread of its
+ * own. It holds the mirror, but nothing of those who wait: a waiter can be
+ * closed, and its memory freed, while the service goes on.
  *
  *	closing					service ends
  *	-------					------------
@@ -19,295 +17,54 @@
  *	  waiter was or is being resumed,	  the lock
  *	  and its owner waits for that
  *
- * A fault repeats its look-up when a zap of the same block came between. After
- * a few times it stops publishing: it pins the pages, resumes the waiters while
- * it holds them, and they work on the pages directly. So does a fault for a
- * waiter whose pages were brought in and zapped again and again before it ran:
- * odp_fault() counts until odp_waiter_progress().
+ * A service brings in what the request needs from the missing page on. While a
+ * waiter's faults follow each other in address, as those of a stream do, it
+ * brings in more, up to as much again as the stream has faulted; the first
+ * fault out of order ends that. A service is bounded by its batch and its block.
  *
  * Locks: the fault lock is taken in softirq and nests in nothing.
  */
-#include <linux/memcontrol.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include "fault.h"
 #include "leaf.h"
-#include "../compat/mm.h"
 
-/* Pages that one service brings in at most. */
+/* Pages that one service of a fault brings in at most. */
 #define ODP_FAULT_BATCH		64UL
-/* Look-ups before a service gives up publishing. */
-#define ODP_FAULT_RETRIES	4
+/* Waits without progress, after which a service does not publish. */
+#define ODP_FAULT_WAITS		4
 /* Services of one process at a time; they can take as long as it likes. */
 #define ODP_FAULT_RUNNING	64
-
-/**
- * struct odp_fault - a fault under way
- * @work: Runs the service.
- * @entry: In the list of the mirror.
- * @pending: In the list of those that are to be started.
- * @waiters: Who waits.
- * @mirror: Referenced.
- * @start: Address of the first page.
- * @npages: Number of pages; all of one block.
- * @write: They are going to be written.
- * @direct: Do not publish.
- * @pins: Set while pages are pinned.
- */
-struct odp_fault {
-	struct work_struct work;
-	struct list_head entry;
-	struct list_head pending;
-	struct list_head waiters;
-	struct odp_mirror *mirror;
-	unsigned long start;
-	unsigned long npages;
-	bool write;
-	bool direct;
-	struct odp_pins pins;
-};
 
 static struct workqueue_struct *odp_fault_wq;
 
 /* Protects the lists of all mirrors and faults, and odp_waiter.closed. */
-static DEFINE_SPINLOCK(odp_fault_lock);
-
-static long odp_fault_lookup(struct odp_fault *fault, unsigned long start,
-			     unsigned long npages, struct page **pages,
-			     unsigned int flags, bool pin)
-{
-	struct mm_struct *mm = fault->mirror->mm;
-	int locked = 1;
-	long n;
-
-	if (fault->write)
-		flags |= FOLL_WRITE;
-	mmap_read_lock(mm);
-	if (pin)
-		n = odp_pin_user_pages_remote(mm, start, npages, flags, pages,
-					      &locked);
-	else
-		n = odp_get_user_pages_remote(mm, start, npages, flags, pages,
-					      &locked);
-	if (locked)
-		mmap_read_unlock(mm);
-	return n ?: -EFAULT;
-}
-
-static void odp_pages_put(struct page **pages, long npages)
-{
-	while (npages > 0)
-		put_page(pages[--npages]);
-}
-
-/*
- * The pages of the fault; or, where the first is part of a huge page that can
- * serve its whole block, those of the block. *start says which.
- */
-static long odp_fault_collect(struct odp_fault *fault, unsigned long *start,
-			      struct page **pages)
-{
-	unsigned long block = fault->start & ~(ODP_BLOCK_SIZE - 1);
-	long n;
-
-	*start = fault->start;
-	n = odp_fault_lookup(fault, *start, fault->npages, pages, 0, false);
-	if (n < 0 || !odp_page_fills_block(pages[0], *start))
-		return n;
-	odp_pages_put(pages, n);
-
-	/* What else of it is mapped is looked at, and nothing brought in. */
-	n = odp_fault_lookup(fault, block, ODP_BLOCK_PAGES, pages,
-			     FOLL_NOFAULT, false);
-	if (n == ODP_BLOCK_PAGES && odp_pages_huge(block, pages, n)) {
-		*start = block;
-		return n;
-	}
-	odp_pages_put(pages, n);
-	return odp_fault_lookup(fault, *start, fault->npages, pages, 0, false);
-}
-
-/* One round by the publish rule; -EAGAIN if a zap came between, or -EBUSY. */
-static int odp_fault_publish(struct odp_fault *fault, struct odp_leaf *leaf,
-			     struct page **pages)
-{
-	unsigned long start;
-	bool huge;
-	long n;
-	u64 seq;
-	int err;
-
-	err = odp_leaf_snapshot(fault->mirror, leaf, &seq);
-	if (err)
-		return err;
-	n = odp_fault_collect(fault, &start, pages);
-	if (n < 0)
-		return n;
-
-	huge = odp_pages_huge(start, pages, n);
-	if (!huge)
-		err = odp_leaf_alloc_entries(leaf);
-	if (!err && !odp_leaf_publish(leaf, seq, start, pages, n, huge,
-				      fault->write))
-		err = -EAGAIN;
-	odp_pages_put(pages, n);
-	if (!err)
-		odp_stat_add(ODP_STAT_FAULT_PAGES, n);
-	return err;
-}
-
-static int odp_fault_try(struct odp_fault *fault, struct page **pages)
-{
-	struct odp_leaf *leaf;
-	int err;
-
-	leaf = odp_leaf_get(fault->mirror, fault->start);
-	if (IS_ERR(leaf))
-		return PTR_ERR(leaf);
-	err = odp_fault_publish(fault, leaf, pages);
-	if (err == -EFAULT)
-		odp_leaf_kill(fault->mirror, leaf, true);
-	odp_leaf_put(leaf);
-	return err;
-}
-
-static int odp_fault_pin(struct odp_fault *fault, struct page **pages)
-{
-	long n = odp_fault_lookup(fault, fault->start, fault->npages, pages, 0,
-				  true);
-
-	if (n < 0)
-		return n;
-	odp_stat_add(ODP_STAT_FAULT_DIRECT, 1);
-	fault->pins.mirror = fault->mirror;
-	fault->pins.start = fault->start;
-	fault->pins.npages = n;
-	fault->pins.write = fault->write;
-	fault->pins.pages = pages;
-	return 0;
-}
-
-static int odp_fault_pages(struct odp_fault *fault, struct page **pages)
-{
-	int err = -EAGAIN;
-	int i;
-
-	/*
-	 * What is no user address is none for the kernel's look-up either, but
-	 * that one may ignore the upper bits, which the leaves do not.
-	 */
-	if (fault->start >= fault->mirror->mm->task_size)
-		return -EFAULT;
-	for (i = 0; i < ODP_FAULT_RETRIES && !fault->direct; i++) {
-		err = odp_fault_try(fault, pages);
-		if (err != -EAGAIN)
-			break;
-		odp_stat_add(ODP_STAT_FAULT_RETRIES, 1);
-	}
-	/* No memory for a leaf, say at a cgroup's limit, is no excuse either. */
-	if (err == -EAGAIN || err == -EBUSY || err == -ENOMEM)
-		err = odp_fault_pin(fault, pages);
-	return err;
-}
-
-/* Memory of leaves is charged to the process that they mirror. */
-static int odp_fault_in_mm(struct odp_fault *fault, struct page **pages)
-{
-	struct mm_struct *mm = fault->mirror->mm;
-	struct mem_cgroup *memcg, *old;
-	int err;
-
-	if (!mmget_not_zero(mm))
-		return -ESRCH;
-	memcg = get_mem_cgroup_from_mm(mm);
-	old = set_active_memcg(memcg);
-	err = odp_fault_pages(fault, pages);
-	set_active_memcg(old);
-	mem_cgroup_put(memcg);
-	/* It may be the last one, and to tear an mm down takes its time. */
-	mmput_async(mm);
-	return err;
-}
+DEFINE_SPINLOCK(odp_fault_lock);
 
 /*
  * A service fails at its first page and with the rights that it was asked for.
- * To who joined it for another page, or for less, that says nothing.
+ * To who joined it for another page, or for less, that says nothing. Nor does
+ * the failure of a prefetch, which makes no effort.
  */
 static int odp_waiter_err(struct odp_fault *fault, struct odp_waiter *waiter,
 			  int err)
 {
-	if (err != -ESRCH && ((waiter->addr & PAGE_MASK) != fault->start ||
-			      waiter->write != fault->write))
+	if (err == -ESRCH)
+		return err;
+	if (fault->prefetch || (waiter->addr & PAGE_MASK) != fault->start ||
+	    waiter->write != fault->write)
 		return 0;
 	return err;
 }
 
-/* One service is over; another one may start. */
-static void odp_fault_next(struct odp_mirror *mirror)
-{
-	struct odp_fault *next;
-
-	lockdep_assert_held(&odp_fault_lock);
-
-	next = list_first_entry_or_null(&mirror->pending, struct odp_fault,
-					pending);
-	if (next) {
-		list_del(&next->pending);
-		odp_fault_queue(&next->work);
-	} else {
-		mirror->running--;
-	}
-}
-
-static void odp_fault_resume(struct odp_fault *fault, int err)
-{
-	LIST_HEAD(waiters);
-	struct odp_waiter *waiter;
-
-	spin_lock_bh(&odp_fault_lock);
-	list_del(&fault->entry);
-	odp_fault_next(fault->mirror);
-	while ((waiter = list_first_entry_or_null(&fault->waiters,
-						  struct odp_waiter, entry))) {
-		list_del_init(&waiter->entry);
-		spin_unlock_bh(&odp_fault_lock);
-
-		waiter->err = odp_waiter_err(fault, waiter, err);
-		waiter->pins = fault->pins.mirror ? &fault->pins : NULL;
-		waiter->resume(waiter);
-
-		spin_lock_bh(&odp_fault_lock);
-	}
-	spin_unlock_bh(&odp_fault_lock);
-}
-
-static void odp_fault_work(struct work_struct *work)
-{
-	struct odp_fault *fault = container_of(work, struct odp_fault, work);
-	struct page **pages;
-	int err = -ENOMEM;
-
-	pages = kmalloc_array(ODP_BLOCK_PAGES, sizeof(*pages), GFP_KERNEL);
-	if (pages)
-		err = odp_fault_in_mm(fault, pages);
-	if (err)
-		odp_stat_add(ODP_STAT_FAULT_ERRORS, 1);
-
-	odp_fault_resume(fault, err);
-
-	if (fault->pins.mirror)
-		unpin_user_pages_dirty_lock(pages, fault->pins.npages,
-					    fault->write);
-	kfree(pages);
-	odp_mirror_put(fault->mirror);
-	kfree(fault);
-}
-
-/* A service under way that has the page in hand. */
-static struct odp_fault *odp_fault_find(struct odp_mirror *mirror,
-					unsigned long addr)
+/**
+ * odp_fault_find - the service that has a page in hand
+ * @mirror: The mirror.
+ * @addr: An address in the page.
+ *
+ * The fault lock is held. Return: the service or NULL.
+ */
+struct odp_fault *odp_fault_find(struct odp_mirror *mirror, unsigned long addr)
 {
 	struct odp_fault *fault;
 
@@ -320,41 +77,170 @@ static struct odp_fault *odp_fault_find(struct odp_mirror *mirror,
 	return NULL;
 }
 
-/* Pages to bring in: what is needed, in this block, not in other hands. */
-static unsigned long odp_fault_npages(const struct odp_miss *miss)
+/**
+ * odp_fault_join - waits for a service
+ * @fault: The service, found under the fault lock, which is still held.
+ * @waiter: Who waits.
+ */
+void odp_fault_join(struct odp_fault *fault, struct odp_waiter *waiter)
+{
+	lockdep_assert_held(&odp_fault_lock);
+
+	list_add_tail(&waiter->entry, &fault->waiters);
+}
+
+/**
+ * odp_fault_open - takes pages in hand
+ * @fault: @mirror to @no_fault set. The fault lock is held, and the first page
+ *	is in no other hands; where that is not so, @npages is cut.
+ */
+void odp_fault_open(struct odp_fault *fault)
+{
+	struct odp_fault *other;
+
+	lockdep_assert_held(&odp_fault_lock);
+
+	list_for_each_entry(other, &fault->mirror->faults, entry)
+		if (other->start > fault->start)
+			fault->npages = min(fault->npages,
+					    (other->start - fault->start) >>
+					    PAGE_SHIFT);
+	INIT_LIST_HEAD(&fault->waiters);
+	list_add_tail(&fault->entry, &fault->mirror->faults);
+}
+
+static void odp_waiters_resume(struct odp_fault *fault,
+			       struct list_head *waiters, int err)
+{
+	struct odp_waiter *waiter;
+
+	lockdep_assert_held(&odp_fault_lock);
+
+	while ((waiter = list_first_entry_or_null(waiters, struct odp_waiter,
+						  entry))) {
+		list_del_init(&waiter->entry);
+		spin_unlock_bh(&odp_fault_lock);
+
+		waiter->err = odp_waiter_err(fault, waiter, err);
+		waiter->pins = fault->pins.mirror ? &fault->pins : NULL;
+		waiter->resume(waiter);
+
+		spin_lock_bh(&odp_fault_lock);
+	}
+}
+
+/**
+ * odp_fault_close - lets go of pages and resumes those who wait for them
+ * @fault: The service.
+ * @err: How it ended.
+ */
+void odp_fault_close(struct odp_fault *fault, int err)
+{
+	spin_lock_bh(&odp_fault_lock);
+	list_del(&fault->entry);
+	odp_waiters_resume(fault, &fault->waiters, err);
+	spin_unlock_bh(&odp_fault_lock);
+}
+
+/**
+ * odp_fault_trim - leaves all but the first pages to others
+ * @fault: The service, not having looked up any.
+ * @npages: How many it keeps, if it has more.
+ *
+ * Who waits for another page is resumed and starts a service of its own.
+ */
+void odp_fault_trim(struct odp_fault *fault, unsigned long npages)
+{
+	struct odp_waiter *waiter, *next;
+	LIST_HEAD(others);
+
+	if (npages >= fault->npages)
+		return;
+	spin_lock_bh(&odp_fault_lock);
+	fault->npages = npages;
+	list_for_each_entry_safe(waiter, next, &fault->waiters, entry)
+		if ((waiter->addr - fault->start) >> PAGE_SHIFT >= npages)
+			list_move_tail(&waiter->entry, &others);
+	odp_waiters_resume(fault, &others, 0);
+	spin_unlock_bh(&odp_fault_lock);
+}
+
+/* One service is over; another one may start. */
+static void odp_fault_next(struct odp_mirror *mirror)
+{
+	struct odp_fault *next;
+
+	spin_lock_bh(&odp_fault_lock);
+	next = list_first_entry_or_null(&mirror->pending, struct odp_fault,
+					pending);
+	if (next) {
+		list_del(&next->pending);
+		odp_fault_queue(&next->work);
+	} else {
+		mirror->running--;
+	}
+	spin_unlock_bh(&odp_fault_lock);
+}
+
+static void odp_fault_work(struct work_struct *work)
+{
+	struct odp_fault *fault = container_of(work, struct odp_fault, work);
+
+	odp_fault_close(fault, odp_fault_serve(fault));
+	odp_fault_next(fault->mirror);
+	odp_fault_unpin(fault);
+	odp_mirror_put(fault->mirror);
+	kfree(fault);
+}
+
+/*
+ * Pages to bring in: what is needed and, in a stream, more; in this block and
+ * this window.
+ */
+static unsigned long odp_fault_npages(const struct odp_miss *miss,
+				      unsigned long ahead)
 {
 	unsigned long start = miss->addr & PAGE_MASK;
-	unsigned long room = ODP_BLOCK_PAGES -
-			     ((start & (ODP_BLOCK_SIZE - 1)) >> PAGE_SHIFT);
-	unsigned long n = min(ODP_FAULT_BATCH, room);
-	u64 bytes = min_t(u64, miss->len, n << PAGE_SHIFT);
-	struct odp_fault *fault;
+	u64 need = min_t(u64, miss->len, ODP_FAULT_BATCH << PAGE_SHIFT);
+	u64 room = min_t(u64, miss->room, ODP_BLOCK_SIZE);
+	unsigned long n;
 
-	n = min_t(u64, n, DIV_ROUND_UP(offset_in_page(miss->addr) + bytes,
+	n = DIV_ROUND_UP(offset_in_page(miss->addr) + need, PAGE_SIZE) + ahead;
+	n = min_t(u64, n, DIV_ROUND_UP(offset_in_page(miss->addr) + room,
 				       PAGE_SIZE));
-	list_for_each_entry(fault, &miss->mirror->faults, entry)
-		if (fault->start > start)
-			n = min(n, (fault->start - start) >> PAGE_SHIFT);
-	return n;
+	return min3(n, ODP_FAULT_BATCH,
+		    ODP_BLOCK_PAGES - odp_page_index(start));
+}
+
+/* Is it a stream? Pages ahead double as long as it is. */
+static void odp_waiter_follow(struct odp_waiter *waiter, unsigned long start)
+{
+	if (start == waiter->next)
+		waiter->ahead = clamp(2 * waiter->ahead, 1UL, ODP_FAULT_BATCH);
+	else
+		waiter->ahead = 0;
 }
 
 static void odp_fault_start(struct odp_fault *fault, struct odp_miss *miss,
-			    bool direct)
+			    struct odp_waiter *waiter)
 {
+	struct odp_mirror *mirror = miss->mirror;
+
 	INIT_WORK(&fault->work, odp_fault_work);
-	INIT_LIST_HEAD(&fault->waiters);
-	fault->mirror = miss->mirror;
+	fault->mirror = mirror;
 	fault->start = miss->addr & PAGE_MASK;
-	fault->npages = odp_fault_npages(miss);
+	odp_waiter_follow(waiter, fault->start);
+	fault->npages = odp_fault_npages(miss, waiter->ahead);
 	fault->write = miss->write;
-	fault->direct = direct;
-	list_add_tail(&fault->entry, &miss->mirror->faults);
+	fault->direct = waiter->tries > ODP_FAULT_WAITS;
+	odp_fault_open(fault);
+	waiter->next = fault->start + (fault->npages << PAGE_SHIFT);
 	odp_stat_add(ODP_STAT_FAULTS, 1);
 
-	if (miss->mirror->running == ODP_FAULT_RUNNING) {
-		list_add_tail(&fault->pending, &miss->mirror->pending);
+	if (mirror->running == ODP_FAULT_RUNNING) {
+		list_add_tail(&fault->pending, &mirror->pending);
 	} else {
-		miss->mirror->running++;
+		mirror->running++;
 		odp_fault_queue(&fault->work);
 	}
 }
@@ -395,10 +281,9 @@ int odp_fault(struct odp_miss *miss, struct odp_waiter *waiter, gfp_t gfp)
 		if (!fault)
 			goto out;
 		new = NULL;
-		odp_fault_start(fault, miss,
-				waiter->tries > ODP_FAULT_RETRIES);
+		odp_fault_start(fault, miss, waiter);
 	}
-	list_add_tail(&waiter->entry, &fault->waiters);
+	odp_fault_join(fault, waiter);
 	miss->mirror = NULL;
 	err = 0;
 out:

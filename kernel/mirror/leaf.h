@@ -7,6 +7,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
+#include <linux/list_lru.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/rcupdate.h>
@@ -22,45 +23,73 @@
 #define ODP_BLOCK_SIZE		BIT(ODP_BLOCK_SHIFT)
 #define ODP_BLOCK_PAGES		(ODP_BLOCK_SIZE >> PAGE_SHIFT)
 
+/* A row is what a leaf has for so many pages. */
+#define ODP_ROW_PAGES		64
+#define ODP_LEAF_ROWS		(ODP_BLOCK_PAGES / ODP_ROW_PAGES)
+
 /* An entry is a page frame's address and these bits; 0 is no translation. */
 #define ODP_ENTRY_PRESENT	BIT(0)
 #define ODP_ENTRY_WRITE		BIT(1)
 #define ODP_ENTRY_DIRTY		BIT(2)
 
 /* Zaps in progress that a mirror tells apart; more are safe, and slower. */
-#define ODP_ZAP_SLOTS		64
+#define ODP_ZAP_SLOTS		63
+/* In odp_leaf.zapping: the shrinker is at it. */
+#define ODP_ZAP_SHRINK		BIT_ULL(ODP_ZAP_SLOTS)
+
+/**
+ * struct odp_row - translations of some pages of a block
+ * @young: Accessed bits; set under the lock of the leaf, tested and cleared
+ *	without.
+ * @entries: One for each page, protected by the lock of the leaf.
+ */
+struct odp_row {
+	DECLARE_BITMAP(young, ODP_ROW_PAGES);
+	unsigned long entries[ODP_ROW_PAGES];
+};
 
 /**
  * struct odp_leaf - translations of one block
- * @lock: Protects all that follows down to @entries and serializes accesses
- *	to the memory with its zap. Taken in softirq.
- * @zap_lock: Held by a zap from the drop of the entries until their dirty bits
- *	are with the pages, so that a second zap of the same pages cannot
- *	return, and let them go, in between. Never taken in softirq.
- * @dead: Taken out of the tree; nothing may be published any more.
+ * @lock: Protects all that follows down to @rows and serializes accesses to the
+ *	memory with its zap. Taken in softirq.
+ * @dead: Taken out of the tree, or about to be; nothing may be published any
+ *	more. Set with the zap lock held, too.
+ * @used: Accessed since the shrinker last came by, which clears it without the
+ *	lock.
+ * @present: Number of entries with a translation, the huge one included.
  * @seq: Advances when a zap of any part of the block starts. Wide enough not to
  *	come round while a fault waits for as long as user space likes.
  * @zapping: One bit for each slot whose zap, in progress, has a part in this
  *	block. While any is set no fault looks up pages of the block.
  * @huge: The entry of the block, if it is one huge page.
- * @entries: One for each page, or NULL until a small page is faulted.
- * @young: Accessed bits, one a page; set under @lock, tested and cleared
- *	without. A huge entry has bit 0.
+ * @huge_young: Its accessed bit, number 0.
+ * @rows: Made when the first page of each is faulted, and kept until the leaf
+ *	is freed.
+ * @zap_lock: Held by a zap from the drop of the entries until their dirty bits
+ *	are with the pages, so that a second zap of the same pages cannot
+ *	return, and let them go, in between. Never taken in softirq.
+ * @mirror: Valid while the leaf is in the tree.
  * @index: Address >> ODP_BLOCK_SHIFT.
+ * @lru: Place in the shrinker's list; changed with the zap lock held, or by the
+ *	shrinker.
  * @ref: One for the tree, one for each fault service.
  * @rcu: Look-ups run under RCU.
  */
 struct odp_leaf {
-	spinlock_t lock;	/* down to entries */
+	spinlock_t lock;	/* down to rows */
 	bool dead;
+	bool used;
+	u16 present;
 	u64 seq;
 	u64 zapping;
 	unsigned long huge;
-	unsigned long *entries;
-	DECLARE_BITMAP(young, ODP_BLOCK_PAGES);
+	unsigned long huge_young;
+	struct odp_row *rows[ODP_LEAF_ROWS];
 
 	spinlock_t zap_lock;	/* return of dirty bits */
+	struct odp_mirror *mirror;
 	unsigned long index;
+	struct list_head lru;
 	refcount_t ref;
 	struct rcu_head rcu;
 };
@@ -108,6 +137,8 @@ struct odp_zap {
  * @faults: Services, protected by the fault lock (fault.c) like the next two.
  * @pending: Those of them that wait for another one to end.
  * @running: The number of the others.
+ * @prefetches: Requests, protected by the fault lock.
+ * @prefetch: Works on them.
  * @free: Frees the mirror, where that may sleep.
  */
 struct odp_mirror {
@@ -125,6 +156,8 @@ struct odp_mirror {
 	struct list_head faults;
 	struct list_head pending;
 	unsigned int running;
+	struct list_head prefetches;
+	struct work_struct prefetch;
 	struct work_struct free;
 };
 
@@ -140,27 +173,37 @@ static inline void odp_stat_add(enum odp_mirror_stat stat, s64 n)
 	atomic64_add(n, &odp_mirror_stats[stat]);
 }
 
+/* leaf.c */
 int odp_leaf_init(void);
 void odp_leaf_exit(void);
-
 struct odp_leaf *odp_leaf_get(struct odp_mirror *mirror, unsigned long addr);
 void odp_leaf_put(struct odp_leaf *leaf);
-int odp_leaf_alloc_entries(struct odp_leaf *leaf);
-int odp_leaf_snapshot(struct odp_mirror *mirror, struct odp_leaf *leaf,
-		      u64 *seq);
+int odp_leaf_make_rows(struct odp_leaf *leaf, unsigned int first,
+		       unsigned int last);
+int odp_leaf_snapshot(struct odp_leaf *leaf, u64 *seq);
+void odp_leaf_kill(struct odp_leaf *leaf);
+void odp_leaf_kill_unused(struct odp_leaf *leaf);
+
+/* entry.c */
 bool odp_page_fills_block(struct page *page, unsigned long addr);
 bool odp_pages_huge(unsigned long addr, struct page **pages,
 		    unsigned long npages);
 bool odp_leaf_publish(struct odp_leaf *leaf, u64 seq, unsigned long addr,
 		      struct page **pages, unsigned long npages, bool huge,
 		      bool write);
-
+unsigned long odp_leaf_missing(struct odp_mirror *mirror, unsigned long addr,
+			       unsigned long npages, bool write);
 unsigned int odp_leaf_zap(struct odp_leaf *leaf, unsigned int first,
-			  unsigned int last, u64 bit);
-void odp_leaf_kill(struct odp_mirror *mirror, struct odp_leaf *leaf,
-		   bool unused);
+			  unsigned int last, u64 bit, bool unmap);
 bool odp_leaf_young(struct odp_leaf *leaf, unsigned int first,
 		    unsigned int last, bool clear);
+
+/* shrink.c */
+extern struct list_lru odp_leaf_lru;
+int odp_shrink_init(void);
+void odp_shrink_exit(void);
+void odp_shrink_add(struct odp_leaf *leaf);
+void odp_shrink_del(struct odp_leaf *leaf);
 
 /* zap.c */
 u64 odp_zaps_in_block(struct odp_mirror *mirror, unsigned long index);

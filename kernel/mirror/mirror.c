@@ -83,8 +83,10 @@ static void odp_mirror_free(struct work_struct *work)
 	struct odp_leaf *leaf;
 	unsigned long index;
 
-	xa_for_each(&mirror->leaves, index, leaf)
+	xa_for_each(&mirror->leaves, index, leaf) {
+		odp_shrink_del(leaf);
 		odp_leaf_put(leaf);
+	}
 	xa_destroy(&mirror->leaves);
 	mmdrop(mirror->mm);
 	kfree(mirror);
@@ -106,6 +108,7 @@ static struct mmu_notifier *odp_mn_alloc(struct mm_struct *mm)
 	init_waitqueue_head(&mirror->zap_wait);
 	INIT_LIST_HEAD(&mirror->faults);
 	INIT_LIST_HEAD(&mirror->pending);
+	odp_prefetch_init(mirror);
 	INIT_WORK(&mirror->free, odp_mirror_free);
 	atomic_inc(&odp_mirrors);
 	return &mirror->mn;
@@ -182,6 +185,15 @@ void odp_mirror_put(struct odp_mirror *mirror)
 }
 
 /**
+ * odp_mirror_is_mine - is it the mirror of the current process?
+ * @mirror: The mirror.
+ */
+bool odp_mirror_is_mine(const struct odp_mirror *mirror)
+{
+	return mirror->mm == current->mm;
+}
+
+/**
  * odp_mirror_stat - a counter of all mirrors
  * @stat: Which.
  */
@@ -197,9 +209,18 @@ int odp_mirror_init(void)
 	err = odp_leaf_init();
 	if (err)
 		return err;
+	err = odp_shrink_init();
+	if (err)
+		goto err_leaf;
 	err = odp_fault_init();
 	if (err)
-		odp_leaf_exit();
+		goto err_shrink;
+	return 0;
+
+err_shrink:
+	odp_shrink_exit();
+err_leaf:
+	odp_leaf_exit();
 	return err;
 }
 
@@ -209,5 +230,6 @@ void odp_mirror_exit(void)
 	mmu_notifier_synchronize();
 	wait_var_event(&odp_mirrors, !atomic_read(&odp_mirrors));
 	odp_fault_exit();
+	odp_shrink_exit();
 	odp_leaf_exit();
 }

@@ -8,6 +8,7 @@
 #ifndef ODP_MIRROR_H
 #define ODP_MIRROR_H
 
+#include <linux/bits.h>
 #include <linux/list.h>
 #include <linux/types.h>
 
@@ -59,6 +60,8 @@ struct odp_pins {
  * @entry: In the list of the fault, private to the mirror.
  * @addr: What it waited for last, private to the mirror.
  * @write: To write it, private to the mirror.
+ * @next: Where a stream would fault next, private to the mirror.
+ * @ahead: Pages to bring in ahead of it, private to the mirror.
  * @tries: Waits since there was progress, see odp_waiter_progress().
  * @closed: No more waits are taken, private to the mirror.
  */
@@ -69,6 +72,8 @@ struct odp_waiter {
 	struct list_head entry;
 	unsigned long addr;
 	bool write;
+	unsigned long next;
+	unsigned long ahead;
 	unsigned int tries;
 	bool closed;
 };
@@ -78,20 +83,24 @@ struct odp_waiter {
  * @mirror: Where, with a reference that odp_fault() or odp_miss_drop() takes.
  * @addr: First address that is missing.
  * @len: Bytes that the operation will need from there on.
+ * @room: Bytes that may be asked for at all, @len or more.
  * @write: It is going to write them.
  */
 struct odp_miss {
 	struct odp_mirror *mirror;
 	unsigned long addr;
 	u64 len;
+	u64 room;
 	bool write;
 };
 
 /**
  * enum odp_mirror_stat - what the mirrors of all processes count
  * @ODP_STAT_LEAVES: Leaves that exist now.
+ * @ODP_STAT_LEAVES_SHRUNK: Idle leaves given back under memory pressure.
  * @ODP_STAT_FAULTS: Fault services started.
  * @ODP_STAT_FAULT_PAGES: Pages brought in.
+ * @ODP_STAT_PREFETCHED_PAGES: Pages brought in because of advice.
  * @ODP_STAT_FAULT_JOINED: Waits that joined a service under way.
  * @ODP_STAT_FAULT_RETRIES: Look-ups repeated because a zap came between.
  * @ODP_STAT_FAULT_DIRECT: Services that ended on the pages themselves.
@@ -102,8 +111,10 @@ struct odp_miss {
  */
 enum odp_mirror_stat {
 	ODP_STAT_LEAVES,
+	ODP_STAT_LEAVES_SHRUNK,
 	ODP_STAT_FAULTS,
 	ODP_STAT_FAULT_PAGES,
+	ODP_STAT_PREFETCHED_PAGES,
 	ODP_STAT_FAULT_JOINED,
 	ODP_STAT_FAULT_RETRIES,
 	ODP_STAT_FAULT_DIRECT,
@@ -122,6 +133,7 @@ struct odp_mirror *odp_mirror_attach(void);
 void odp_mirror_detach(struct odp_mirror *mirror);
 struct odp_mirror *odp_mirror_get(struct odp_mirror *mirror);
 void odp_mirror_put(struct odp_mirror *mirror);
+bool odp_mirror_is_mine(const struct odp_mirror *mirror);
 
 int odp_mirror_begin(struct odp_mirror *mirror, unsigned long addr, size_t len,
 		     bool write, const struct odp_pins *pins,
@@ -143,6 +155,16 @@ static inline void odp_waiter_progress(struct odp_waiter *waiter)
 {
 	waiter->tries = 0;
 }
+
+/* How to prefetch */
+#define ODP_PREFETCH_WRITE	BIT(0)	/* for writing, too */
+#define ODP_PREFETCH_NO_FAULT	BIT(1)	/* only what is in the page tables */
+
+int odp_prefetch(struct odp_mirror *mirror, unsigned long addr, u64 len,
+		 unsigned int how);
+int odp_prefetch_later(struct odp_mirror *mirror, unsigned long addr, u64 len,
+		       unsigned int how, const void *owner);
+void odp_prefetch_cancel(struct odp_mirror *mirror, const void *owner);
 
 int odp_fault(struct odp_miss *miss, struct odp_waiter *waiter, gfp_t gfp);
 void odp_miss_drop(struct odp_miss *miss);

@@ -81,9 +81,7 @@ static void odp_zap_walk(struct odp_mirror *mirror, unsigned long start,
 					       block + ODP_BLOCK_SIZE - 1);
 
 			dropped += odp_leaf_zap(leaf, odp_page_index(from),
-						odp_page_index(to), bit);
-			if (unmap && to - from == ODP_BLOCK_SIZE - 1)
-				odp_leaf_kill(mirror, leaf, false);
+						odp_page_index(to), bit, unmap);
 		}
 		rcu_read_unlock();
 		if (may_sleep)
@@ -122,7 +120,7 @@ static struct odp_zap *odp_zap_open(struct odp_mirror *mirror,
 	int slot;
 
 	xa_lock(&mirror->leaves);
-	if (mirror->zap_mask == ~0ULL) {
+	if (mirror->zap_mask == GENMASK_ULL(ODP_ZAP_SLOTS - 1, 0)) {
 		WRITE_ONCE(mirror->crowd, mirror->crowd + 1);
 	} else {
 		slot = __ffs64(~mirror->zap_mask);
@@ -146,7 +144,7 @@ static u64 odp_zap_bit(struct odp_mirror *mirror, struct odp_zap *zap)
  * @mirror: The mirror.
  * @start: First address.
  * @end: First address behind the range.
- * @unmap: The mapping itself goes: give back the memory of whole blocks.
+ * @unmap: The mapping itself goes; so do leaves with nothing left in them.
  * @may_sleep: Let others run now and then.
  *
  * On return nobody accesses the range through the mirror, and nobody will

@@ -57,12 +57,37 @@ void odp_window_revoke(struct odp_dev *dev, struct odp_window *win)
 	wait_for_completion(&win->idle);
 }
 
-static bool odp_window_covers(const struct odp_window *win, u64 addr, u64 len)
+/**
+ * odp_window_covers - is a range inside of a window?
+ * @win: The window.
+ * @addr: First address, in the terms of work requests.
+ * @len: Bytes.
+ */
+bool odp_window_covers(const struct odp_window *win, u64 addr, u64 len)
 {
 	u64 offset = addr - win->iova;
 
 	return addr >= win->iova && offset <= win->length &&
 	       len <= win->length - offset;
+}
+
+/**
+ * odp_window_find - holds the window of a key
+ * @dev: The device.
+ * @key: The key.
+ *
+ * Any context. Nothing but the key is checked. Return: the window or NULL.
+ */
+struct odp_window *odp_window_find(struct odp_dev *dev, u32 key)
+{
+	struct odp_window *win;
+
+	rcu_read_lock();
+	win = xa_load(&dev->windows, key >> ODP_KEY_RANDOM_BITS);
+	if (win && (win->key != key || !refcount_inc_not_zero(&win->users)))
+		win = NULL;
+	rcu_read_unlock();
+	return win;
 }
 
 /**
@@ -80,21 +105,19 @@ struct odp_window *odp_window_get(struct odp_dev *dev, u32 key,
 				  struct ib_pd *pd, u64 addr, u64 len,
 				  int access)
 {
-	struct odp_window *win;
+	struct odp_window *win = odp_window_find(dev, key);
 
-	rcu_read_lock();
-	win = xa_load(&dev->windows, key >> ODP_KEY_RANDOM_BITS);
-	if (win && (win->key != key || win->pd != pd ||
-		    (win->access & access) != access ||
-		    !odp_window_covers(win, addr, len) ||
-		    !refcount_inc_not_zero(&win->users)))
-		win = NULL;
-	rcu_read_unlock();
-	return win;
+	if (!win)
+		return NULL;
+	if (win->pd == pd && (win->access & access) == access &&
+	    odp_window_covers(win, addr, len))
+		return win;
+	odp_window_put(win);
+	return NULL;
 }
 
 /**
- * odp_window_put - undoes odp_window_get()
+ * odp_window_put - undoes odp_window_get() and odp_window_find()
  * @win: The window.
  */
 void odp_window_put(struct odp_window *win)
@@ -154,6 +177,7 @@ size_t odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,
 			miss->mirror = odp_mirror_get(win->mirror);
 			miss->addr = va;
 			miss->len = ahead - done;
+			miss->room = win->length - (addr + done - win->iova);
 			miss->write = write;
 			break;
 		}

@@ -23,6 +23,7 @@
  *	does not wrap.
  * @start: First address in the process.
  * @mirror: Where the memory is found; NULL if it is pinned.
+ * @umem: The pinned pages, or NULL.
  * @blocks: Pinned memory: kernel addresses of blocks of equal size.
  * @block_shift: Log2 of the size of a block.
  * @block_offset: Where in the first block @iova is.
@@ -40,6 +41,7 @@ struct odp_window {
 	u64 length;
 	u64 start;
 	struct odp_mirror *mirror;
+	struct ib_umem *umem;
 	void **blocks;
 	unsigned int block_shift;
 	u64 block_offset;
@@ -50,6 +52,8 @@ struct odp_window {
 
 int odp_window_publish(struct odp_dev *dev, struct odp_window *win);
 void odp_window_revoke(struct odp_dev *dev, struct odp_window *win);
+bool odp_window_covers(const struct odp_window *win, u64 addr, u64 len);
+struct odp_window *odp_window_find(struct odp_dev *dev, u32 key);
 struct odp_window *odp_window_get(struct odp_dev *dev, u32 key,
 				  struct ib_pd *pd, u64 addr, u64 len,
 				  int access);
