@@ -134,6 +134,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.driver_id = ODP_DRIVER_ID,
 	.uverbs_abi_ver = ODP_ABI_VERSION,
 
+	.advise_mr = odp_advise_mr,
 	.alloc_hw_port_stats = odp_alloc_hw_port_stats,
 	.alloc_pd = odp_alloc_pd,
 	.alloc_ucontext = odp_alloc_ucontext,
@@ -165,6 +166,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.query_qp = odp_query_qp,
 	.reg_user_mr = odp_reg_user_mr,
 	.req_notify_cq = odp_req_notify_cq,
+	.rereg_user_mr = odp_rereg_user_mr,
 
 	INIT_RDMA_OBJ_SIZE(ib_ah, odp_ah, ib),
 	INIT_RDMA_OBJ_SIZE(ib_cq, odp_cq, ib),

@@ -3,7 +3,12 @@
  * Memory regions. On demand: a window onto the mirror of the calling process,
  * whatever its size. Else: pinned pages, as with every driver, and an array of
  * where they are.
+ *
+ * To re-register a region is to give it a new window, with a new key, and to
+ * revoke the old one. Where the memory stays the same the new window takes it
+ * over. If it fails the region is as it was.
  */
+#include <linux/hugetlb.h>
 #include <linux/slab.h>
 
 #include "../compat/umem.h"
@@ -12,18 +17,16 @@
 
 #define ODP_MR_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
 			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
-			 IB_ACCESS_ON_DEMAND)
+			 IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB)
 
 /**
  * struct odp_mr - a memory region
  * @ib: The RDMA core's part.
  * @win: What its key stands for; freed by RCU.
- * @umem: The pinned pages, or NULL.
  */
 struct odp_mr {
 	struct ib_mr ib;
 	struct odp_window *win;
-	struct ib_umem *umem;
 };
 
 static struct odp_mr *to_odp_mr(struct ib_mr *ib)
@@ -36,121 +39,240 @@ struct ib_mr *odp_get_dma_mr(struct ib_pd *pd, int access)
 	return ERR_PTR(-EOPNOTSUPP);
 }
 
-static int odp_mr_attach(struct odp_mr *mr, struct ib_udata *udata)
-{
-	mr->win->mirror = odp_ucontext_attach(udata);
-	return PTR_ERR_OR_ZERO(mr->win->mirror);
-}
-
-static int odp_mr_blocks(struct odp_mr *mr)
+static int odp_region_blocks(struct odp_window *win)
 {
 	const unsigned long sizes = PAGE_SIZE | SZ_2M | SZ_1G;
-	struct odp_window *win = mr->win;
 	struct ib_block_iter iter;
 	unsigned long size;
 	size_t i = 0;
 
-	size = ib_umem_find_best_pgsz(mr->umem, sizes, win->iova);
+	size = ib_umem_find_best_pgsz(win->umem, sizes, win->iova);
 	if (!size)
 		return -EINVAL;
 	win->block_shift = __ffs(size);
 	win->block_offset = win->iova & (size - 1);
-	win->blocks = kvmalloc_array(ib_umem_num_dma_blocks(mr->umem, size),
+	win->blocks = kvmalloc_array(ib_umem_num_dma_blocks(win->umem, size),
 				     sizeof(*win->blocks), GFP_KERNEL_ACCOUNT);
 	if (!win->blocks)
 		return -ENOMEM;
 	/* This device's "DMA addresses" are kernel addresses. */
-	rdma_umem_for_each_dma_block(mr->umem, &iter, size)
+	rdma_umem_for_each_dma_block(win->umem, &iter, size)
 		win->blocks[i++] = (void *)(uintptr_t)
 			rdma_block_iter_dma_address(&iter);
 	return 0;
 }
 
-static int odp_mr_pin(struct odp_mr *mr, struct ib_pd *pd, u64 start)
+static int odp_region_pin(struct odp_window *win)
 {
 	int err;
 
-	mr->umem = ib_umem_get(pd->device, start, mr->win->length,
-			       mr->win->access);
-	if (IS_ERR(mr->umem))
-		return PTR_ERR(mr->umem);
-	err = odp_mr_blocks(mr);
+	win->umem = ib_umem_get(win->pd->device, win->start, win->length,
+				win->access);
+	if (IS_ERR(win->umem))
+		return PTR_ERR(win->umem);
+	err = odp_region_blocks(win);
 	if (err)
-		ib_umem_release(mr->umem);
+		ib_umem_release(win->umem);
 	return err;
 }
 
-/* Gives back the memory behind a window that has no key (any more). */
-static void odp_mr_release(struct odp_mr *mr)
+static int odp_region_attach(struct odp_window *win, struct ib_udata *udata)
 {
-	if (mr->win->mirror) {
-		odp_mirror_detach(mr->win->mirror);
+	win->mirror = odp_ucontext_attach(udata);
+	return PTR_ERR_OR_ZERO(win->mirror);
+}
+
+/* Gives back the memory behind a window that has no key (any more). */
+static void odp_region_release(struct odp_window *win)
+{
+	if (win->mirror) {
+		odp_prefetch_cancel(win->mirror, win);
+		odp_mirror_detach(win->mirror);
 	} else {
-		kvfree(mr->win->blocks);
-		ib_umem_release(mr->umem);
+		kvfree(win->blocks);
+		ib_umem_release(win->umem);
 	}
+}
+
+/* Is all of a range in huge pages of one size? */
+static bool odp_range_is_huge(unsigned long start, unsigned long length)
+{
+	unsigned long end = start + length, next = start, size = 0;
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	struct vma_iterator vmi;
+
+	mmap_read_lock(mm);
+	vma_iter_init(&vmi, mm, start);
+	for_each_vma_range(vmi, vma, end) {
+		if (vma->vm_start > next || !is_vm_hugetlb_page(vma) ||
+		    (size && vma_kernel_pagesize(vma) != size))
+			break;
+		size = vma_kernel_pagesize(vma);
+		next = vma->vm_end;
+	}
+	mmap_read_unlock(mm);
+	return next >= end;
 }
 
 /* The whole address space has a form of its own: from 0, and all of it. */
-static bool odp_mr_range_ok(u64 start, u64 length, u64 iova, int access)
+static bool odp_region_ok(u64 start, u64 length, u64 iova, int access)
 {
 	if (!start && length == U64_MAX)
-		return access & IB_ACCESS_ON_DEMAND && !iova;
-	return length && start + length - 1 >= start &&
-	       iova + length - 1 >= iova;
+		return access & IB_ACCESS_ON_DEMAND && !iova &&
+		       !(access & IB_ACCESS_HUGETLB);
+	if (!length || start + length - 1 < start || iova + length - 1 < iova)
+		return false;
+	return !(access & IB_ACCESS_HUGETLB) ||
+	       odp_range_is_huge(start, length);
 }
 
-static struct odp_mr *odp_mr_alloc(struct ib_pd *pd, u64 start, u64 length,
-				   u64 iova, int access)
+/* A window without a key and without memory. */
+static struct odp_window *odp_region_alloc(struct ib_pd *pd, u64 start,
+					   u64 length, u64 iova, int access)
 {
-	struct odp_mr *mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
+	struct odp_window *win = kzalloc(sizeof(*win), GFP_KERNEL_ACCOUNT);
 
-	if (!mr)
+	if (!win)
 		return NULL;
-	mr->win = kzalloc(sizeof(*mr->win), GFP_KERNEL_ACCOUNT);
-	if (!mr->win) {
-		kfree(mr);
-		return NULL;
-	}
-	mr->win->access = access;
-	mr->win->pd = pd;
-	mr->win->iova = iova;
-	mr->win->length = length;
-	mr->win->start = start;
-	return mr;
+	win->access = access;
+	win->pd = pd;
+	win->iova = iova;
+	win->length = length;
+	win->start = start;
+	return win;
+}
+
+/* A window with its memory, of the current process, and a key. */
+static struct odp_window *odp_region_create(struct ib_pd *pd, u64 start,
+					    u64 length, u64 iova, int access,
+					    struct ib_udata *udata)
+{
+	struct odp_window *win;
+	int err;
+
+	if (access & ~(ODP_MR_ACCESS | IB_ACCESS_OPTIONAL))
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!odp_region_ok(start, length, iova, access))
+		return ERR_PTR(-EINVAL);
+	win = odp_region_alloc(pd, start, length, iova, access);
+	if (!win)
+		return ERR_PTR(-ENOMEM);
+
+	err = access & IB_ACCESS_ON_DEMAND ? odp_region_attach(win, udata) :
+					     odp_region_pin(win);
+	if (err)
+		goto err_free;
+	err = odp_window_publish(to_odp_dev(pd->device), win);
+	if (err)
+		goto err_release;
+	return win;
+
+err_release:
+	odp_region_release(win);
+err_free:
+	kfree(win);
+	return ERR_PTR(err);
+}
+
+static void odp_mr_set_window(struct odp_mr *mr, struct odp_window *win)
+{
+	mr->win = win;
+	mr->ib.lkey = win->key;
+	mr->ib.rkey = win->key;
 }
 
 struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 			      int access, struct ib_udata *udata)
 {
-	struct odp_mr *mr;
+	struct odp_mr *mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
+	struct odp_window *win;
+
+	if (!mr)
+		return ERR_PTR(-ENOMEM);
+	win = odp_region_create(pd, start, length, iova, access, udata);
+	if (IS_ERR(win)) {
+		kfree(mr);
+		return ERR_CAST(win);
+	}
+	odp_mr_set_window(mr, win);
+	return &mr->ib;
+}
+
+/* May the memory of a window stay with other rights? */
+static bool odp_region_can_stay(const struct odp_window *win, int access)
+{
+	if ((win->access ^ access) & (IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB))
+		return false;
+	return win->mirror || win->umem->writable ||
+	       !ib_access_writable(access);
+}
+
+/* The same memory with another key, and maybe rights and protection domain. */
+static struct odp_window *odp_region_again(const struct odp_window *old,
+					   struct ib_pd *pd, int access)
+{
+	struct odp_window *win;
 	int err;
 
 	if (access & ~(ODP_MR_ACCESS | IB_ACCESS_OPTIONAL))
 		return ERR_PTR(-EOPNOTSUPP);
-	if (!odp_mr_range_ok(start, length, iova, access))
-		return ERR_PTR(-EINVAL);
-	mr = odp_mr_alloc(pd, start, length, iova, access);
-	if (!mr)
+	win = odp_region_alloc(pd, old->start, old->length, old->iova, access);
+	if (!win)
 		return ERR_PTR(-ENOMEM);
+	win->mirror = old->mirror;
+	win->umem = old->umem;
+	win->blocks = old->blocks;
+	win->block_shift = old->block_shift;
+	win->block_offset = old->block_offset;
+	err = odp_window_publish(to_odp_dev(pd->device), win);
+	if (err) {
+		kfree(win);
+		return ERR_PTR(err);
+	}
+	return win;
+}
 
-	err = access & IB_ACCESS_ON_DEMAND ? odp_mr_attach(mr, udata) :
-					     odp_mr_pin(mr, pd, start);
-	if (err)
-		goto err_free;
-	err = odp_window_publish(to_odp_dev(pd->device), mr->win);
-	if (err)
-		goto err_release;
-	mr->ib.lkey = mr->win->key;
-	mr->ib.rkey = mr->win->key;
-	return &mr->ib;
+static bool odp_region_is_mine(const struct odp_window *win)
+{
+	return win->mirror ? odp_mirror_is_mine(win->mirror) :
+			     win->umem->owning_mm == current->mm;
+}
 
-err_release:
-	odp_mr_release(mr);
-err_free:
-	kfree(mr->win);
-	kfree(mr);
-	return ERR_PTR(err);
+struct ib_mr *odp_rereg_user_mr(struct ib_mr *ib, int flags, u64 start,
+				u64 length, u64 iova, int access,
+				struct ib_pd *pd, struct ib_udata *udata)
+{
+	struct odp_mr *mr = to_odp_mr(ib);
+	struct odp_window *old = mr->win, *win;
+	bool stays;
+
+	if (!(flags & IB_MR_REREG_PD))
+		pd = ib->pd;
+	if (!(flags & IB_MR_REREG_ACCESS))
+		access = old->access;
+	stays = !(flags & IB_MR_REREG_TRANS) &&
+		odp_region_can_stay(old, access);
+	if (stays)
+		win = odp_region_again(old, pd, access);
+	else if (flags & IB_MR_REREG_TRANS)
+		win = odp_region_create(pd, start, length, iova, access, udata);
+	else if (odp_region_is_mine(old))
+		win = odp_region_create(pd, old->start, old->length, old->iova,
+					access, udata);
+	else
+		return ERR_PTR(-EINVAL);
+	if (IS_ERR(win))
+		return ERR_CAST(win);
+
+	odp_window_revoke(to_odp_dev(ib->device), old);
+	if (!stays)
+		odp_region_release(old);
+	else if (old->mirror)
+		odp_prefetch_cancel(old->mirror, old);
+	kfree_rcu(old, rcu);
+	odp_mr_set_window(mr, win);
+	return NULL;
 }
 
 int odp_dereg_mr(struct ib_mr *ib, struct ib_udata *udata)
@@ -158,7 +280,7 @@ int odp_dereg_mr(struct ib_mr *ib, struct ib_udata *udata)
 	struct odp_mr *mr = to_odp_mr(ib);
 
 	odp_window_revoke(to_odp_dev(ib->device), mr->win);
-	odp_mr_release(mr);
+	odp_region_release(mr->win);
 	kfree_rcu(mr->win, rcu);
 	kfree(mr);
 	return 0;

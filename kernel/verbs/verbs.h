@@ -94,7 +94,15 @@ int odp_post_recv(struct ib_qp *ib, const struct ib_recv_wr *wr,
 struct ib_mr *odp_get_dma_mr(struct ib_pd *pd, int access);
 struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 			      int access, struct ib_udata *udata);
+struct ib_mr *odp_rereg_user_mr(struct ib_mr *ib, int flags, u64 start,
+				u64 length, u64 iova, int access,
+				struct ib_pd *pd, struct ib_udata *udata);
 int odp_dereg_mr(struct ib_mr *ib, struct ib_udata *udata);
+
+/* advise.c */
+int odp_advise_mr(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice advice,
+		  u32 flags, struct ib_sge *sge, u32 num_sge,
+		  struct uverbs_attr_bundle *attrs);
 
 /* stats.c */
 struct rdma_hw_stats *odp_alloc_hw_port_stats(struct ib_device *ib, u32 port);
