@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef EXPLORE_H
+#define EXPLORE_H
+
+#include "fake_mm.h"
+#include "mirror/leaf.h"
+
+/**
+ * struct scenario - a few threads, whose every interleaving is tried
+ * @name: Name.
+ * @bound: Preemptions, at most.
+ * @timeouts: Waits may be in vain.
+ * @setup: Makes the mappings; the mirror is there.
+ * @threads: What runs.
+ */
+struct scenario {
+	const char *name;
+	unsigned int bound;
+	bool timeouts;
+	void (*setup)(void);
+	struct {
+		const char *name;
+		void (*fn)(void *arg);
+		void *arg;
+	} threads[6];
+};
+
+extern const struct scenario scenarios[];
+extern struct odp_mirror *mirror;
+
+/* scenarios.c: one run of it. */
+void scenario_run(const struct scenario *scenario);
+
+#endif /* EXPLORE_H */
