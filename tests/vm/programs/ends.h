@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Connected queue pairs, requests and counters, for programs that measure what
+ * happens when memory is not there. Each function ends the program, with the
+ * place, if it does not succeed.
+ *
+ * Programs take the devices as "-d DEV[,DEV2]" in the first namespace, whose
+ * sysfs has the counters; with one device both ends are on it.
+ */
+#ifndef ENDS_H
+#define ENDS_H
+
+#include <infiniband/verbs.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHECK(what) do {						\
+	if (!(what)) {							\
+		printf("FAIL: %s:%d: %s\n", __FILE_NAME__, __LINE__, #what); \
+		exit(1);						\
+	}								\
+} while (0)
+
+/* What holds only while nobody else uses the devices (not UNDER_LOAD) */
+#define JUDGE(what) CHECK(under_load() || (what))
+
+#define PAGE 4096UL
+#define BLOCK (2UL << 20)
+
+/* A device that is open */
+struct nic {
+	const char *name;
+	struct ibv_context *context;
+	struct ibv_pd *pd;
+	union ibv_gid gid;
+	int gid_index;
+};
+
+/* The number of a queue pair and where it is */
+struct address {
+	uint32_t qpn;
+	union ibv_gid gid;
+};
+
+/* A queue pair; both of its queues complete to one completion queue */
+struct end {
+	struct nic *nic;
+	struct ibv_comp_channel *channel;
+	struct ibv_cq *cq;
+	struct ibv_qp *qp;
+	uint8_t timeout;	/* transport timeout, of 2^n * 4 us */
+};
+
+/* What a request does: bytes at @from and @to, by these keys */
+struct request {
+	enum ibv_wr_opcode opcode;
+	char *local;
+	uint32_t len;
+	uint32_t lkey;
+	uint64_t remote;
+	uint32_t rkey;
+};
+
+/* 2^20 * 4 us are four seconds, far more than any page takes. */
+enum { TIMEOUT_LONG = 20, PATIENCE = 60 };
+
+/* The argument of -d; nics[1] is nics[0] if it names one. Return: how many */
+int nics_open(struct nic nics[2], char *names);
+struct ibv_mr *nic_register(struct nic *nic, void *start, size_t size);
+
+void end_create(struct end *end, struct nic *nic, int depth);
+struct address end_address(const struct end *end);
+void end_connect(struct end *end, const struct address *peer);
+/* Both ends in this process, connected */
+void ends_create(struct end *a, struct nic *nic_a, struct end *b, struct nic *nic_b, int depth);
+void end_destroy(struct end *end);
+
+void end_post(struct end *end, const struct request *request, uint64_t id);
+void end_post_receive(struct end *end, char *to, uint32_t len, uint32_t lkey, uint64_t id);
+/* A completion of any status within PATIENCE seconds; sleeps until it comes */
+struct ibv_wc end_wait(struct end *end);
+/* A completion that is there already */
+bool end_poll(struct end *end, struct ibv_wc *wc);
+/* end_wait(), for success */
+void end_done(struct end *end);
+
+/* New memory of this process; of small pages unless @huge */
+char *memory_map(size_t size, bool huge);
+
+/* Seconds */
+double now(void);
+double cpu_time(void);
+void pause_ms(unsigned int ms);
+/* UNDER_LOAD is set: bytes count, figures do not */
+bool under_load(void);
+/* ODP_SLOW: how many times as long everything takes */
+int slowness(void);
+
+/* A counter of a device, and one of /proc/vmstat and the like: "name value" */
+uint64_t counter(const struct nic *nic, const char *name);
+uint64_t value_in(const char *path, const char *name);
+
+/* Counters that a test looks at, before and after */
+enum { COUNTERS_MAX = 24 };
+struct counters {
+	const struct nic *nic;
+	uint64_t value[COUNTERS_MAX];
+};
+
+void counters_read(struct counters *counters, const struct nic *nic);
+/* By how much it has grown since */
+uint64_t counters_grown(const struct counters *since, const char *name);
+/* What a network's trouble counts: retries, timeouts, NAKs; both of @nics */
+struct trouble {
+	struct counters nic[2];
+};
+
+void trouble_begin(struct trouble *trouble, const struct nic nics[2]);
+uint64_t trouble_seen(const struct trouble *trouble, const char *name);
+/* Sum of retries, timeouts and NAKs of all kinds */
+uint64_t trouble_all(const struct trouble *trouble);
+
+#endif /* ENDS_H */
