@@ -25,8 +25,9 @@ cpus=${ODP_CPUS:-2}
 silence=${ODP_SILENCE:-60}
 # All limits of time are that many times as long.
 slow=${ODP_SLOW:-1}
-# Each slab cache for itself, so that a leak has a name.
-debug_cmdline="slab_nomerge"
+# Each slab cache for itself, so that a leak has a name. Two NUMA nodes, to move
+# pages between, and memfd_secret, for the cases about kinds of memory.
+debug_cmdline="slab_nomerge numa=fake=2 numa_balancing=disable secretmem.enable=1"
 lock=${ODP_LOCK:-/tmp/rdma-odp-guest.$(id -u).lock}
 
 # KVM where it is able to boot this very kernel, else emulation. /dev/kvm may
