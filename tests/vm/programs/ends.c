@@ -53,6 +53,12 @@ int nics_open(struct nic nics[2], char *names)
 	return second ? 2 : 1;
 }
 
+void nic_close(struct nic *nic)
+{
+	CHECK(!ibv_dealloc_pd(nic->pd));
+	CHECK(!ibv_close_device(nic->context));
+}
+
 struct ibv_mr *nic_register(struct nic *nic, void *start, size_t size)
 {
 	struct ibv_mr *mr = ibv_reg_mr(nic->pd, start, size,

@@ -68,6 +68,8 @@ enum { TIMEOUT_LONG = 20, PATIENCE = 60 };
 
 /* The argument of -d; nics[1] is nics[0] if it names one. Return: how many */
 int nics_open(struct nic nics[2], char *names);
+/* All that was made with it is gone. */
+void nic_close(struct nic *nic);
 struct ibv_mr *nic_register(struct nic *nic, void *start, size_t size);
 
 void end_create(struct end *end, struct nic *nic, int depth);
