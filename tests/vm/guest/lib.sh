@@ -263,6 +263,21 @@ client() {
 	end_server
 }
 
+# --- Memory cgroups -----------------------------------------------------------
+
+# memory_cgroup NAME: a new one; prints its path. (On a host, /sys shows less:
+# a mount of its own shows all.)
+memory_cgroup() {
+	local root=/run/cgroup
+
+	mkdir -p $root
+	mountpoint -q $root || mount -t cgroup2 cgroup2 $root
+	echo +memory >$root/cgroup.subtree_control
+	[ ! -d "$root/$1" ] || rmdir "$root/$1"
+	mkdir "$root/$1"
+	echo "$root/$1"
+}
+
 # --- Counts that must come back to where they were ---------------------------
 
 # What there is of the driver and of RDMA objects, a line each. (The guest
