@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * failnth: walks every allocation failure of the calls that make and unmake
- * verbs objects.
+ * verbs objects, and of page faults: a prefetch with IBV_ADVISE_MR_FLAG_FLUSH
+ * does the work of the fault service in the caller.
  *
  * A number N in /proc/thread-self/fail-nth makes the Nth allocation fail that
  * the thread asks the kernel for. A sweep is one call, with N = 1, 2, ... until
@@ -12,225 +13,21 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <infiniband/verbs.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-enum { CANNOT = 77, MOST = 20000, BYTES = 128 * 1024, DEPTH = 256, PORT = 1 };
+#include "failnth.h"
+
+enum { CANNOT = 77, MOST = 20000 };
 
 static const char *device_name = "odp0";
-static int gid_index;
 static bool verbose;
 static bool failed;
-static struct ibv_device *device;
 
-/* What there is; a call makes or unmakes one of them. */
-static struct {
-	void *memory;
-	struct ibv_context *context;
-	struct ibv_pd *pd;
-	struct ibv_mr *mr;
-	struct ibv_comp_channel *channel;
-	struct ibv_cq *cq;
-	struct ibv_qp *qp;
-} have;
-
-static void __attribute__((noreturn)) give_up(const char *what, int err)
-{
-	printf("FAIL: %s: %s\n", what, strerror(err));
-	exit(1);
-}
-
-/* --- The calls; all return 0 or an errno value ------------------------------ */
-
-#define MAKE(field, call) ((have.field = (call)) ? 0 : errno)
-
-static int open_device(void)
-{
-	return MAKE(context, ibv_open_device(device));
-}
-
-static int alloc_pd(void)
-{
-	return MAKE(pd, ibv_alloc_pd(have.context));
-}
-
-static int reg(void *addr, size_t bytes, int access)
-{
-	access |= IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE;
-	return MAKE(mr, ibv_reg_mr(have.pd, addr, bytes, access));
-}
-
-static int reg_pinned(void)
-{
-	return reg(have.memory, BYTES, 0);
-}
-
-static int reg_on_demand(void)
-{
-	return reg(have.memory, BYTES, IBV_ACCESS_ON_DEMAND);
-}
-
-static int reg_implicit(void)
-{
-	return reg(NULL, SIZE_MAX, IBV_ACCESS_ON_DEMAND);
-}
-
-static int prefetch(void)
-{
-	struct ibv_sge sge = {
-		.addr = (uintptr_t)have.memory,
-		.length = BYTES,
-		.lkey = have.mr->lkey,
-	};
-
-	return ibv_advise_mr(have.pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-			     IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
-}
-
-static int create_channel(void)
-{
-	return MAKE(channel, ibv_create_comp_channel(have.context));
-}
-
-static int create_cq(void)
-{
-	return MAKE(cq, ibv_create_cq(have.context, DEPTH, NULL, have.channel, 0));
-}
-
-static int create_qp(void)
-{
-	struct ibv_qp_init_attr attr = {
-		.send_cq = have.cq,
-		.recv_cq = have.cq,
-		.cap = { .max_send_wr = DEPTH, .max_recv_wr = DEPTH,
-			 .max_send_sge = 4, .max_recv_sge = 4 },
-		.qp_type = IBV_QPT_RC,
-	};
-
-	return MAKE(qp, ibv_create_qp(have.pd, &attr));
-}
-
-static int qp_to_init(void)
-{
-	struct ibv_qp_attr attr = {
-		.qp_state = IBV_QPS_INIT,
-		.port_num = PORT,
-		.qp_access_flags = IBV_ACCESS_REMOTE_WRITE,
-	};
-
-	return ibv_modify_qp(have.qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX |
-			     IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
-}
-
-/* To itself */
-static int qp_to_rtr(void)
-{
-	struct ibv_qp_attr attr = {
-		.qp_state = IBV_QPS_RTR,
-		.path_mtu = IBV_MTU_1024,
-		.dest_qp_num = have.qp->qp_num,
-		.max_dest_rd_atomic = 16,
-		.min_rnr_timer = 12,
-		.ah_attr = {
-			.is_global = 1,
-			.port_num = PORT,
-			.grh = { .sgid_index = gid_index, .hop_limit = 64 },
-		},
-	};
-
-	ibv_query_gid(have.context, PORT, gid_index, &attr.ah_attr.grh.dgid);
-	return ibv_modify_qp(have.qp, &attr, IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
-			     IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-			     IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
-}
-
-static int qp_to_rts(void)
-{
-	struct ibv_qp_attr attr = {
-		.qp_state = IBV_QPS_RTS,
-		.timeout = 14,
-		.retry_cnt = 7,
-		.rnr_retry = 7,
-		.max_rd_atomic = 16,
-	};
-
-	return ibv_modify_qp(have.qp, &attr, IBV_QP_STATE | IBV_QP_TIMEOUT |
-			     IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
-			     IBV_QP_MAX_QP_RD_ATOMIC);
-}
-
-/* What failed to come apart is still there, for the next try. */
-#define UNMAKE(field, call)				\
-	({						\
-		int err_ = have.field ? (call) : 0;	\
-							\
-		if (!err_)				\
-			have.field = NULL;		\
-		err_;					\
-	})
-
-static int destroy_qp(void) { return UNMAKE(qp, ibv_destroy_qp(have.qp)); }
-static int destroy_cq(void) { return UNMAKE(cq, ibv_destroy_cq(have.cq)); }
-static int destroy_channel(void) { return UNMAKE(channel, ibv_destroy_comp_channel(have.channel)); }
-static int dereg(void) { return UNMAKE(mr, ibv_dereg_mr(have.mr)); }
-static int dealloc_pd(void) { return UNMAKE(pd, ibv_dealloc_pd(have.pd)); }
-static int close_device(void) { return UNMAKE(context, ibv_close_device(have.context)); }
-
-/* --- Everything that a call needs; without failures ------------------------- */
-
-typedef int (*call_fn)(void);
-
-static int map_memory(void)
-{
-	have.memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return have.memory == MAP_FAILED ? errno : 0;
-}
-
-static int unmap_memory(void)
-{
-	return UNMAKE(memory, munmap(have.memory, BYTES));
-}
-
-/* The failure may have been munmap()'s in the provider, who can but go on. */
-static void unmap_rest(void)
-{
-	unsigned long start, end;
-	char line[512];
-	FILE *f;
-
-	f = fopen("/proc/self/maps", "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (strstr(line, "/uverbs") && sscanf(line, "%lx-%lx", &start, &end) == 2)
-			munmap((void *)start, end - start);
-	if (f)
-		fclose(f);
-}
-
-static void tear_down(void)
-{
-	static const call_fn calls[] = {
-		destroy_qp, destroy_cq, destroy_channel, dereg, dealloc_pd, close_device,
-		unmap_memory,
-	};
-	size_t i;
-	int err;
-
-	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		err = calls[i]();
-		if (err)
-			give_up("cannot take down what was set up", err);
-	}
-	unmap_rest();
-}
-
-enum { CALLS = 10 };
+enum { CALLS = 16 };
 
 struct sweep {
 	const char *name;
@@ -240,6 +37,9 @@ struct sweep {
 
 #define PD map_memory, open_device, alloc_pd
 #define CQ PD, create_channel, create_cq
+/* A queue pair that is connected to itself, and memory of some kind. */
+#define LOOP open_device, alloc_pd, create_channel, create_cq, create_qp, qp_to_init, \
+	qp_to_rtr, qp_to_rts
 static const struct sweep sweeps[] = {
 	{ "open the device", open_device, { NULL } },
 	{ "allocate a PD", alloc_pd, { open_device } },
@@ -247,7 +47,6 @@ static const struct sweep sweeps[] = {
 	{ "register, on demand", reg_on_demand, { PD } },
 	{ "register, on demand, once more", reg_on_demand, { PD, reg_on_demand, dereg } },
 	{ "register, implicit", reg_implicit, { PD } },
-	{ "prefetch", prefetch, { PD, reg_on_demand } },
 	{ "create a completion channel", create_channel, { PD } },
 	{ "create a CQ", create_cq, { PD, create_channel } },
 	{ "create a QP", create_qp, { CQ } },
@@ -259,6 +58,30 @@ static const struct sweep sweeps[] = {
 	{ "deregister, pinned", dereg, { PD, reg_pinned } },
 	{ "deregister, on demand", dereg, { PD, reg_on_demand } },
 	{ "deallocate a PD", dealloc_pd, { PD } },
+};
+
+/* What a prefetch must leave right is checked as well: prefetched(). */
+static const struct sweep prefetches[] = {
+	{ "prefetch, nothing there", prefetch,
+	  { LOOP, map_memory, reg_on_demand } },
+	{ "prefetch to write, nothing there", prefetch_write,
+	  { LOOP, map_memory, reg_on_demand } },
+	{ "prefetch to write what was read", prefetch_write,
+	  { LOOP, map_memory, reg_on_demand, prefetch } },
+	{ "prefetch, all there", prefetch_write,
+	  { LOOP, map_memory, fill_memory, reg_on_demand } },
+	{ "prefetch, all prefetched", prefetch_write,
+	  { LOOP, map_memory, fill_memory, reg_on_demand, prefetch_write } },
+	{ "prefetch, swapped out", prefetch,
+	  { LOOP, map_memory, fill_memory, page_out, reg_on_demand } },
+	{ "prefetch, parts of two blocks", prefetch_two,
+	  { LOOP, map_two_blocks, fill_memory, reg_on_demand } },
+	{ "prefetch, implicit", prefetch_two,
+	  { LOOP, map_two_blocks, fill_memory, reg_implicit } },
+	{ "prefetch, nothing there, huge", prefetch_write,
+	  { LOOP, map_huge, reg_on_demand } },
+	{ "prefetch, huge", prefetch_write,
+	  { LOOP, map_huge, fill_memory, reg_on_demand } },
 };
 
 static void prepare(const struct sweep *sweep)
@@ -362,7 +185,7 @@ static void check(const struct sweep *sweep, int n, int err, const struct traces
 }
 
 /* Returns false when the call needed fewer allocations than n. */
-static bool attempt(const struct sweep *sweep, int n, int *err)
+static bool attempt(const struct sweep *sweep, bool (*right)(call_fn), int n, int *err)
 {
 	struct traces before;
 	bool over;
@@ -376,17 +199,22 @@ static bool attempt(const struct sweep *sweep, int n, int *err)
 		printf("   %d: %s%s\n", n, strerror(*err), over ? ", over" : "");
 	if (*err && *err != EOPNOTSUPP && !over)
 		check(sweep, n, *err, &before);
+	if (right && *err != EOPNOTSUPP && !right(sweep->call)) {
+		printf("FAIL: %s, failure %d (%s)\n", sweep->name, n, strerror(*err));
+		failed = true;
+	}
 	tear_down();
 	return !over;
 }
 
-static void run(const struct sweep *sweep)
+/* Returns false if there is no such call. */
+static bool run(const struct sweep *sweep, bool (*right)(call_fn))
 {
 	char before[256], after[256];
 	int n, err = 0, refused = 0;
 
 	find_objects(before, sizeof(before));
-	for (n = 1; n < MOST && attempt(sweep, n, &err); n++)
+	for (n = 1; n < MOST && attempt(sweep, right, n, &err); n++)
 		refused += !!err;
 	if (!err)
 		printf("%-32s %5d failures, %d of them refused the call\n", sweep->name, n - 1,
@@ -397,10 +225,11 @@ static void run(const struct sweep *sweep)
 		give_up(sweep->name, err);
 	fflush(stdout);
 	find_objects(after, sizeof(after));
-	if (!strcmp(before, after))
-		return;
-	printf("FAIL: objects are left behind:\n before %s after  %s", before, after);
-	failed = true;
+	if (strcmp(before, after)) {
+		printf("FAIL: objects are left behind:\n before %s after  %s", before, after);
+		failed = true;
+	}
+	return !err;
 }
 
 static void find_device(void)
@@ -457,6 +286,9 @@ int main(int argc, char **argv)
 	}
 	find_device();
 	for (i = 0; i < sizeof(sweeps) / sizeof(sweeps[0]); i++)
-		run(&sweeps[i]);
+		run(&sweeps[i], NULL);
+	for (i = 0; i < sizeof(prefetches) / sizeof(prefetches[0]); i++)
+		if (!run(&prefetches[i], prefetched))
+			break;
 	return failed;
 }
