@@ -10,6 +10,12 @@
 /* What the accessed-bit callbacks of an MMU notifier return. */
 #define ODP_YOUNG_T int
 
+/*
+ * FOLL_NOFAULT means nothing to the look-up of hugetlb pages that kernels have
+ * before 6.5; this keeps it from allocating any.
+ */
+#define ODP_FOLL_HUGETLB_NOFAULT FOLL_DUMP
+
 static inline long odp_get_user_pages_remote(struct mm_struct *mm,
 					     unsigned long start,
 					     unsigned long npages,

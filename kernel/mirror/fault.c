@@ -33,28 +33,16 @@
 #define ODP_FAULT_BATCH		64UL
 /* Waits without progress, after which a service does not publish. */
 #define ODP_FAULT_WAITS		4
-/* Services of one process at a time; they can take as long as it likes. */
-#define ODP_FAULT_RUNNING	64
-
-static struct workqueue_struct *odp_fault_wq;
-
 /* Protects the lists of all mirrors and faults, and odp_waiter.closed. */
 DEFINE_SPINLOCK(odp_fault_lock);
 
 /*
- * A service fails at its first page and with the rights that it was asked for.
- * To who joined it for another page, or for less, that says nothing. Nor does
- * the failure of a prefetch, which makes no effort.
+ * Why a page cannot be had is told to the one who asked. Others may have come
+ * when it was too late for the look-up, or for another page: they ask again.
  */
-static int odp_waiter_err(struct odp_fault *fault, struct odp_waiter *waiter,
-			  int err)
+static int odp_waiter_err(const struct odp_waiter *waiter, int err)
 {
-	if (err == -ESRCH)
-		return err;
-	if (fault->prefetch || (waiter->addr & PAGE_MASK) != fault->start ||
-	    waiter->write != fault->write)
-		return 0;
-	return err;
+	return waiter->joined && err != -ESRCH ? 0 : err;
 }
 
 /**
@@ -78,14 +66,18 @@ struct odp_fault *odp_fault_find(struct odp_mirror *mirror, unsigned long addr)
 }
 
 /**
- * odp_fault_join - waits for a service
+ * odp_fault_join - waits for a service that somebody else has started
  * @fault: The service, found under the fault lock, which is still held.
  * @waiter: Who waits.
+ * @addr: For what.
  */
-void odp_fault_join(struct odp_fault *fault, struct odp_waiter *waiter)
+void odp_fault_join(struct odp_fault *fault, struct odp_waiter *waiter,
+		    unsigned long addr)
 {
 	lockdep_assert_held(&odp_fault_lock);
 
+	waiter->addr = addr;
+	waiter->joined = true;
 	list_add_tail(&waiter->entry, &fault->waiters);
 }
 
@@ -121,12 +113,34 @@ static void odp_waiters_resume(struct odp_fault *fault,
 		list_del_init(&waiter->entry);
 		spin_unlock_bh(&odp_fault_lock);
 
-		waiter->err = odp_waiter_err(fault, waiter, err);
+		waiter->err = odp_waiter_err(waiter, err);
 		waiter->pins = fault->pins.mirror ? &fault->pins : NULL;
 		waiter->resume(waiter);
 
 		spin_lock_bh(&odp_fault_lock);
 	}
+}
+
+/**
+ * odp_fault_withdraw - lets nobody join any more
+ * @fault: The service.
+ *
+ * Pages that are held are for those who were waiting before they were looked
+ * up: an operation that begins later wants what the process has mapped by then.
+ *
+ *	service					process, and its half
+ *	-------					---------------------
+ *	withdraws, pins page P
+ *						maps Q in its place, fills it,
+ *						posts a SEND of it
+ *						misses: a service of its own
+ *	resumes its waiters with P
+ */
+void odp_fault_withdraw(struct odp_fault *fault)
+{
+	spin_lock_bh(&odp_fault_lock);
+	list_del_init(&fault->entry);
+	spin_unlock_bh(&odp_fault_lock);
 }
 
 /**
@@ -137,7 +151,7 @@ static void odp_waiters_resume(struct odp_fault *fault,
 void odp_fault_close(struct odp_fault *fault, int err)
 {
 	spin_lock_bh(&odp_fault_lock);
-	list_del(&fault->entry);
+	list_del_init(&fault->entry);
 	odp_waiters_resume(fault, &fault->waiters, err);
 	spin_unlock_bh(&odp_fault_lock);
 }
@@ -165,29 +179,11 @@ void odp_fault_trim(struct odp_fault *fault, unsigned long npages)
 	spin_unlock_bh(&odp_fault_lock);
 }
 
-/* One service is over; another one may start. */
-static void odp_fault_next(struct odp_mirror *mirror)
-{
-	struct odp_fault *next;
-
-	spin_lock_bh(&odp_fault_lock);
-	next = list_first_entry_or_null(&mirror->pending, struct odp_fault,
-					pending);
-	if (next) {
-		list_del(&next->pending);
-		odp_fault_queue(&next->work);
-	} else {
-		mirror->running--;
-	}
-	spin_unlock_bh(&odp_fault_lock);
-}
-
 static void odp_fault_work(struct work_struct *work)
 {
 	struct odp_fault *fault = container_of(work, struct odp_fault, work);
 
 	odp_fault_close(fault, odp_fault_serve(fault));
-	odp_fault_next(fault->mirror);
 	odp_fault_unpin(fault);
 	odp_mirror_put(fault->mirror);
 	kfree(fault);
@@ -234,15 +230,12 @@ static void odp_fault_start(struct odp_fault *fault, struct odp_miss *miss,
 	fault->write = miss->write;
 	fault->direct = waiter->tries > ODP_FAULT_WAITS;
 	odp_fault_open(fault);
+	waiter->addr = miss->addr;
+	waiter->joined = false;
+	list_add_tail(&waiter->entry, &fault->waiters);
 	waiter->next = fault->start + (fault->npages << PAGE_SHIFT);
 	odp_stat_add(ODP_STAT_FAULTS, 1);
-
-	if (mirror->running == ODP_FAULT_RUNNING) {
-		list_add_tail(&fault->pending, &mirror->pending);
-	} else {
-		mirror->running++;
-		odp_fault_queue(&fault->work);
-	}
+	queue_work(mirror->wq, &fault->work);
 }
 
 /**
@@ -268,12 +261,11 @@ int odp_fault(struct odp_miss *miss, struct odp_waiter *waiter, gfp_t gfp)
 	spin_lock_bh(&odp_fault_lock);
 	if (waiter->closed)
 		goto out;
-	waiter->addr = miss->addr;
-	waiter->write = miss->write;
 	waiter->tries++;
 	fault = odp_fault_find(miss->mirror, miss->addr);
 	if (fault) {
 		odp_stat_add(ODP_STAT_FAULT_JOINED, 1);
+		odp_fault_join(fault, waiter, miss->addr);
 		odp_mirror_put(miss->mirror);
 	} else {
 		err = -ENOMEM;
@@ -283,7 +275,6 @@ int odp_fault(struct odp_miss *miss, struct odp_waiter *waiter, gfp_t gfp)
 		new = NULL;
 		odp_fault_start(fault, miss, waiter);
 	}
-	odp_fault_join(fault, waiter);
 	miss->mirror = NULL;
 	err = 0;
 out:
@@ -360,26 +351,4 @@ void odp_waiter_open(struct odp_waiter *waiter)
 	spin_lock_bh(&odp_fault_lock);
 	waiter->closed = false;
 	spin_unlock_bh(&odp_fault_lock);
-}
-
-/**
- * odp_fault_queue - runs something in a thread of its own
- * @work: It may block for long.
- */
-void odp_fault_queue(struct work_struct *work)
-{
-	queue_work(odp_fault_wq, work);
-}
-
-int odp_fault_init(void)
-{
-	/* A service may block for long, so there are as many as can be. */
-	odp_fault_wq = alloc_workqueue("odp_fault", WQ_UNBOUND,
-				       WQ_UNBOUND_MAX_ACTIVE);
-	return odp_fault_wq ? 0 : -ENOMEM;
-}
-
-void odp_fault_exit(void)
-{
-	destroy_workqueue(odp_fault_wq);
 }

@@ -134,11 +134,12 @@ struct odp_zap {
  * @crowd: Zaps in progress that found no slot. While there is one no fault
  *	looks up pages.
  * @zap_wait: Faults that wait for the end of a zap.
- * @faults: Services, protected by the fault lock (fault.c) like the next two.
- * @pending: Those of them that wait for another one to end.
- * @running: The number of the others.
- * @prefetches: Requests, protected by the fault lock.
- * @prefetch: Works on them.
+ * @wq: Runs services and prefetches. Each process has one of its own, because
+ *	they can take as long as it likes, and so many at a time.
+ * @faults: Services, protected by the fault lock (fault.c) like the next three.
+ * @prefetches: Requests for later, the oldest first.
+ * @queued: How many they are.
+ * @prefetching: How many of them were started.
  * @free: Frees the mirror, where that may sleep.
  */
 struct odp_mirror {
@@ -153,11 +154,11 @@ struct odp_mirror {
 	unsigned int crowd;
 	wait_queue_head_t zap_wait;
 
+	struct workqueue_struct *wq;
 	struct list_head faults;
-	struct list_head pending;
-	unsigned int running;
 	struct list_head prefetches;
-	struct work_struct prefetch;
+	unsigned int queued;
+	unsigned int prefetching;
 	struct work_struct free;
 };
 

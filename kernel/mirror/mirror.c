@@ -18,11 +18,16 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
+#include <linux/workqueue.h>
 
-#include "fault.h"
 #include "leaf.h"
 #include "../compat/mm.h"
 
+/* Services of one process at a time */
+#define ODP_MIRROR_THREADS	64
+
+/* Frees mirrors. */
+static struct workqueue_struct *odp_mirror_wq;
 /* Mirrors that exist, in whatever state. */
 static atomic_t odp_mirrors = ATOMIC_INIT(0);
 
@@ -88,6 +93,8 @@ static void odp_mirror_free(struct work_struct *work)
 		odp_leaf_put(leaf);
 	}
 	xa_destroy(&mirror->leaves);
+	if (mirror->wq)
+		destroy_workqueue(mirror->wq);
 	mmdrop(mirror->mm);
 	kfree(mirror);
 	if (atomic_dec_and_test(&odp_mirrors))
@@ -104,11 +111,10 @@ static struct mmu_notifier *odp_mn_alloc(struct mm_struct *mm)
 	mmgrab(mm);
 	mirror->mm = mm;
 	refcount_set(&mirror->ref, 1);
-	xa_init(&mirror->leaves);
+	xa_init_flags(&mirror->leaves, XA_FLAGS_ACCOUNT);
 	init_waitqueue_head(&mirror->zap_wait);
 	INIT_LIST_HEAD(&mirror->faults);
-	INIT_LIST_HEAD(&mirror->pending);
-	odp_prefetch_init(mirror);
+	INIT_LIST_HEAD(&mirror->prefetches);
 	INIT_WORK(&mirror->free, odp_mirror_free);
 	atomic_inc(&odp_mirrors);
 	return &mirror->mn;
@@ -131,6 +137,32 @@ static const struct mmu_notifier_ops odp_mn_ops = {
 };
 
 /**
+ * odp_mirror_detach - undoes odp_mirror_attach()
+ * @mirror: The mirror; no access of the caller is under way.
+ */
+void odp_mirror_detach(struct odp_mirror *mirror)
+{
+	if (atomic_dec_and_test(&mirror->users))
+		odp_mirror_zap_all(mirror);
+	mmu_notifier_put(&mirror->mn);
+}
+
+/* Not made with the mirror itself, because the mmap lock is held for that. */
+static int odp_mirror_make_wq(struct odp_mirror *mirror)
+{
+	struct workqueue_struct *wq;
+
+	if (READ_ONCE(mirror->wq))
+		return 0;
+	wq = alloc_workqueue("odp_fault", WQ_UNBOUND, ODP_MIRROR_THREADS);
+	if (!wq)
+		return -ENOMEM;
+	if (cmpxchg(&mirror->wq, NULL, wq))
+		destroy_workqueue(wq);
+	return 0;
+}
+
+/**
  * odp_mirror_attach - the mirror of the current process
  *
  * Takes the mmap lock of current->mm for writing. The caller may access memory
@@ -142,24 +174,19 @@ struct odp_mirror *odp_mirror_attach(void)
 {
 	struct odp_mirror *mirror;
 	struct mmu_notifier *mn;
+	int err;
 
 	mn = mmu_notifier_get(&odp_mn_ops, current->mm);
 	if (IS_ERR(mn))
 		return ERR_CAST(mn);
 	mirror = to_mirror(mn);
 	atomic_inc(&mirror->users);
+	err = odp_mirror_make_wq(mirror);
+	if (err) {
+		odp_mirror_detach(mirror);
+		return ERR_PTR(err);
+	}
 	return mirror;
-}
-
-/**
- * odp_mirror_detach - undoes odp_mirror_attach()
- * @mirror: The mirror; no access of the caller is under way.
- */
-void odp_mirror_detach(struct odp_mirror *mirror)
-{
-	if (atomic_dec_and_test(&mirror->users))
-		odp_mirror_zap_all(mirror);
-	mmu_notifier_put(&mirror->mn);
 }
 
 /**
@@ -181,7 +208,7 @@ struct odp_mirror *odp_mirror_get(struct odp_mirror *mirror)
 void odp_mirror_put(struct odp_mirror *mirror)
 {
 	if (refcount_dec_and_test(&mirror->ref))
-		odp_fault_queue(&mirror->free);
+		queue_work(odp_mirror_wq, &mirror->free);
 }
 
 /**
@@ -212,9 +239,11 @@ int odp_mirror_init(void)
 	err = odp_shrink_init();
 	if (err)
 		goto err_leaf;
-	err = odp_fault_init();
-	if (err)
+	odp_mirror_wq = alloc_workqueue("odp_mirror", WQ_UNBOUND, 0);
+	if (!odp_mirror_wq) {
+		err = -ENOMEM;
 		goto err_shrink;
+	}
 	return 0;
 
 err_shrink:
@@ -229,7 +258,7 @@ void odp_mirror_exit(void)
 {
 	mmu_notifier_synchronize();
 	wait_var_event(&odp_mirrors, !atomic_read(&odp_mirrors));
-	odp_fault_exit();
+	destroy_workqueue(odp_mirror_wq);
 	odp_shrink_exit();
 	odp_leaf_exit();
 }

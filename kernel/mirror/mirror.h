@@ -59,7 +59,7 @@ struct odp_pins {
  * @pins: Pages that may be used directly during @resume, or NULL.
  * @entry: In the list of the fault, private to the mirror.
  * @addr: What it waited for last, private to the mirror.
- * @write: To write it, private to the mirror.
+ * @joined: The service was another one's, private to the mirror.
  * @next: Where a stream would fault next, private to the mirror.
  * @ahead: Pages to bring in ahead of it, private to the mirror.
  * @tries: Waits since there was progress, see odp_waiter_progress().
@@ -71,7 +71,7 @@ struct odp_waiter {
 	const struct odp_pins *pins;
 	struct list_head entry;
 	unsigned long addr;
-	bool write;
+	bool joined;
 	unsigned long next;
 	unsigned long ahead;
 	unsigned int tries;
@@ -158,7 +158,8 @@ static inline void odp_waiter_progress(struct odp_waiter *waiter)
 
 /* How to prefetch */
 #define ODP_PREFETCH_WRITE	BIT(0)	/* for writing, too */
-#define ODP_PREFETCH_NO_FAULT	BIT(1)	/* only what is in the page tables */
+/* Only what is in the page tables; with the above, for writing where it can */
+#define ODP_PREFETCH_NO_FAULT	BIT(1)
 
 int odp_prefetch(struct odp_mirror *mirror, unsigned long addr, u64 len,
 		 unsigned int how);

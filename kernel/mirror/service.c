@@ -16,6 +16,7 @@
  * page: the handler may never answer for the next one, for which others than
  * the one who asked would wait.
  */
+#include <linux/hugetlb_inline.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -40,6 +41,8 @@ static long odp_service_lookup(struct odp_fault *fault, unsigned long start,
 		flags |= FOLL_WRITE;
 	if (fault->no_fault)
 		flags |= FOLL_NOFAULT;
+	if (fault->no_fault && fault->hugetlb)
+		flags |= ODP_FOLL_HUGETLB_NOFAULT;
 	mmap_read_lock(mm);
 	if (pin)
 		n = odp_pin_user_pages_remote(mm, start, npages, flags, pages,
@@ -136,8 +139,11 @@ static int odp_service_try(struct odp_fault *fault, struct page **pages)
 
 static int odp_service_pin(struct odp_fault *fault, struct page **pages)
 {
-	long n = odp_service_lookup(fault, fault->start, fault->npages, pages,
-				    0, true);
+	long n;
+
+	odp_fault_withdraw(fault);
+	n = odp_service_lookup(fault, fault->start, fault->npages, pages, 0,
+			       true);
 
 	if (n < 0)
 		return n;
@@ -176,7 +182,10 @@ static int odp_service_pages(struct odp_fault *fault, struct page **pages)
 	return err;
 }
 
-/* How many pages may be waited for together. */
+/*
+ * How many of the pages may be waited for together; none if the process has
+ * none of them.
+ */
 static unsigned long odp_service_span(struct odp_fault *fault)
 {
 	struct mm_struct *mm = fault->mirror->mm;
@@ -184,11 +193,48 @@ static unsigned long odp_service_span(struct odp_fault *fault)
 	unsigned long n = 1;
 
 	mmap_read_lock(mm);
-	vma = vma_lookup(mm, fault->start);
-	if (vma && !userfaultfd_armed(vma))
+	vma = find_vma(mm, fault->start);
+	if (!vma || vma->vm_start > fault->start) {
+		n = 0;
+		fault->served = ((vma ? vma->vm_start : mm->task_size) -
+				 fault->start) >> PAGE_SHIFT;
+	} else if (!userfaultfd_armed(vma)) {
 		n = (vma->vm_end - fault->start) >> PAGE_SHIFT;
+		fault->hugetlb = is_vm_hugetlb_page(vma);
+	}
 	mmap_read_unlock(mm);
 	return n;
+}
+
+/* Pages at the beginning that the process does not have in its page tables. */
+static unsigned long odp_service_absent(struct odp_fault *fault)
+{
+	struct page *page;
+	unsigned long i;
+
+	for (i = 0; i < fault->npages; i++) {
+		if (odp_service_lookup(fault, fault->start + (i << PAGE_SHIFT),
+				       1, &page, 0, false) == 1) {
+			put_page(page);
+			break;
+		}
+	}
+	return i;
+}
+
+static int odp_service_span_pages(struct odp_fault *fault, struct page **pages)
+{
+	unsigned long n = odp_service_span(fault);
+
+	if (!n)
+		return -EFAULT;
+	odp_fault_trim(fault, n);
+	if (fault->no_fault) {
+		fault->served = odp_service_absent(fault);
+		if (fault->served)
+			return -EFAULT;
+	}
+	return odp_service_pages(fault, pages);
 }
 
 /* Memory of leaves is charged to the process that they mirror. */
@@ -206,10 +252,9 @@ static int odp_service_in_mm(struct odp_fault *fault, struct page **pages)
 		return -EFAULT;
 	if (!mmget_not_zero(mm))
 		return -ESRCH;
-	odp_fault_trim(fault, odp_service_span(fault));
 	memcg = get_mem_cgroup_from_mm(mm);
 	old = set_active_memcg(memcg);
-	err = odp_service_pages(fault, pages);
+	err = odp_service_span_pages(fault, pages);
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
 	/* It may be the last one, and to tear an mm down takes its time. */
@@ -224,7 +269,8 @@ static int odp_service_in_mm(struct odp_fault *fault, struct page **pages)
  * Process context; may take as long as user space likes. Pages that it has
  * pinned instead of published are unpinned by odp_fault_unpin().
  *
- * Return: 0, with @fault->served set, or why the first page cannot be had.
+ * Return: 0, with @fault->served set, or why the first page cannot be had; with
+ * @fault->no_fault that is -EFAULT, @fault->served pages are not there.
  */
 int odp_fault_serve(struct odp_fault *fault)
 {
@@ -235,7 +281,7 @@ int odp_fault_serve(struct odp_fault *fault)
 	if (!pages)
 		return -ENOMEM;
 	err = odp_service_in_mm(fault, pages);
-	if (err)
+	if (err && !fault->no_fault)
 		odp_stat_add(ODP_STAT_FAULT_ERRORS, 1);
 	if (!fault->pins.mirror)
 		kfree(pages);

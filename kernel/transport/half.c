@@ -74,13 +74,6 @@ static bool odp_half_release(struct odp_half *half)
 	return true;
 }
 
-/* What belongs to a turn alone. */
-static void odp_half_end_turn(struct odp_half *half)
-{
-	half->pins = NULL;
-	half->fault_err = 0;
-}
-
 /* One turn; false if ownership went on to somebody else. */
 static bool odp_half_turn(struct odp_half *half, gfp_t gfp, bool last)
 {
@@ -88,7 +81,7 @@ static bool odp_half_turn(struct odp_half *half, gfp_t gfp, bool last)
 
 	half->cpu = raw_smp_processor_id();
 	turn = half->turn(half);
-	odp_half_end_turn(half);
+	odp_half_operation_done(half);
 	if (turn == ODP_TURN_MISS) {
 		if (odp_half_park(half, gfp))
 			return false;
@@ -108,7 +101,7 @@ static void odp_half_run(struct odp_half *half, gfp_t gfp)
 	do {
 		atomic_fetch_andnot(ODP_HALF_AGAIN, &half->state);
 		if (atomic_read(&half->state) & ODP_HALF_STOPPED)
-			odp_half_end_turn(half);
+			odp_half_operation_done(half);
 		else if (!odp_half_turn(half, gfp, !--turns))
 			return;
 	} while (!odp_half_release(half));

@@ -45,7 +45,8 @@ enum odp_turn {
  * @work: To go on in process context.
  * @waiter: Parked on a page.
  * @miss: The page that the last turn missed. Owner only.
- * @pins: Pages that this turn may use directly. Owner only.
+ * @pins: Pages that the operation which waited may use directly, in this
+ *	turn; see odp_half_operation_done(). Owner only.
  * @fault_addr: The page that was waited for last. Owner only.
  * @fault_err: Why it cannot be had, for the turn after the wait; see
  *	odp_half_missed(). Owner only.
@@ -68,6 +69,19 @@ struct odp_half {
 
 /* Packets that a turn handles before it lets others run. */
 #define ODP_TURN_BUDGET		64
+
+/**
+ * odp_half_operation_done - an operation is over
+ * @half: The half, owned.
+ *
+ * Pages that are held, and why one cannot be had, are for the operation that
+ * waited. Another one may have begun after they were looked up.
+ */
+static inline void odp_half_operation_done(struct odp_half *half)
+{
+	half->pins = NULL;
+	half->fault_err = 0;
+}
 
 int odp_half_module_init(void);
 void odp_half_module_exit(void);

@@ -158,6 +158,7 @@ struct odp_rq {
  * @rnr_retries: The same for RNR NAKs.
  * @rnr_wait: Waiting for @rnr_timer.
  * @gap: A response was lost and the retry for it is under way.
+ * @missed_answer: The page that was missed last was for an answer's data.
  * @was_parked: The last turn ended with a miss.
  * @skb: The packet that is being filled, while a page for it is missing.
  * @filled: Bytes of its payload that are there.
@@ -181,6 +182,7 @@ struct odp_requester {
 	u8 rnr_retries;
 	bool rnr_wait;
 	bool gap;
+	bool missed_answer;
 	bool was_parked;
 	struct sk_buff *skb;
 	u32 filled;

@@ -369,6 +369,8 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 	req->filled = 0;
 	req->unasked = spec.ack_req ? 0 : req->unasked + 1;
 	odp_waiter_progress(&req->half.waiter);
+	if (last)
+		odp_half_operation_done(&req->half);
 	odp_req_sent(qp, 1, len);
 	if (skb)
 		odp_packet_xmit(qp, skb);
@@ -466,9 +468,11 @@ static int odp_req_receive(struct odp_qp *qp)
 	if (!skb)
 		return 0;
 	err = odp_completer_run(qp, skb);
+	qp->req.missed_answer = err == -EAGAIN;
 	if (err)
 		return err;
 	qp->req.taken = 0;
+	odp_half_operation_done(&qp->req.half);
 	odp_waiter_progress(&qp->req.half.waiter);
 	skb_unlink(skb, &qp->req.half.rx);
 	consume_skb(skb);
@@ -478,8 +482,16 @@ static int odp_req_receive(struct odp_qp *qp)
 /* One piece of work; as odp_req_send(). */
 static int odp_req_step(struct odp_qp *qp)
 {
-	int did = odp_req_receive(qp);
+	int did;
 
+	/* What pages are held for comes first: the next request of the two. */
+	if (qp->req.half.pins && !qp->req.missed_answer) {
+		did = odp_req_send(qp);
+		if (did)
+			return did;
+		odp_half_operation_done(&qp->req.half);
+	}
+	did = odp_req_receive(qp);
 	if (did)
 		return did;
 	if (!odp_req_timers(qp))
@@ -554,6 +566,7 @@ void odp_requester_reset(struct odp_qp *qp)
 	req->unasked = 0;
 	req->rnr_wait = false;
 	req->rnr_due = false;
+	req->missed_answer = false;
 	req->was_parked = false;
 	req->gap = false;
 }

@@ -420,6 +420,8 @@ static int odp_resp_read_continue(struct odp_qp *qp)
 	resp->read_psn = odp_psn_add(resp->read_psn, 1);
 	resp->read_first = false;
 	resp->reading = !last;
+	if (last)
+		odp_half_operation_done(&resp->half);
 	if (last || odp_psn_diff(resp->read_psn, resp->read_sent) >=
 		    (s32)ODP_READ_SEGMENT)
 		odp_resp_read_send(qp);
@@ -508,6 +510,8 @@ static int odp_resp_step(struct odp_qp *qp)
 		return err;
 	qp->resp.taken = 0;
 	odp_waiter_progress(&half->waiter);
+	if (qp->resp.message == ODP_MSG_NONE && !qp->resp.reading)
+		odp_half_operation_done(half);
 	skb_unlink(skb, &half->rx);
 	consume_skb(skb);
 	return 1;

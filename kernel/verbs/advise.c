@@ -26,10 +26,10 @@ static unsigned int odp_advice_how(enum ib_uverbs_advise_mr_advice advice)
 static int odp_advice_check(const struct odp_window *win, struct ib_pd *pd,
 			    const struct ib_sge *sge, unsigned int how)
 {
+	if (!win->mirror)
+		return -ENOENT;
 	if (win->pd != pd)
 		return -EPERM;
-	if (!win->mirror)
-		return -EINVAL;
 	if (how & ODP_PREFETCH_WRITE && !(win->access & IB_ACCESS_LOCAL_WRITE))
 		return -EPERM;
 	return odp_window_covers(win, sge->addr, sge->length) ? 0 : -EFAULT;
@@ -65,6 +65,8 @@ static int odp_advice_follow(struct ib_pd *pd, const struct ib_sge *sge,
 		return PTR_ERR(win);
 	mirror = win->mirror;
 	start = sge->addr - win->iova + win->start;
+	if (how & ODP_PREFETCH_NO_FAULT && win->access & IB_ACCESS_LOCAL_WRITE)
+		how |= ODP_PREFETCH_WRITE;
 	if (!now) {
 		err = odp_prefetch_later(mirror, start, sge->length, how, win);
 		odp_window_put(win);

@@ -52,6 +52,9 @@ struct odp_mirror *odp_ucontext_attach(struct ib_udata *udata)
 		rdma_udata_to_drv_context(udata, struct odp_ucontext, ib);
 	struct odp_mirror *mirror;
 
+	/* A kernel user has no address space to mirror. */
+	if (!context)
+		return ERR_PTR(-EOPNOTSUPP);
 	mutex_lock(&context->lock);
 	if (!context->mirror) {
 		mirror = odp_mirror_attach();

@@ -8,13 +8,13 @@
  * revoke the old one. Where the memory stays the same the new window takes it
  * over. If it fails the region is as it was.
  */
-#include <linux/hugetlb.h>
 #include <linux/slab.h>
 
 #include "../compat/umem.h"
 #include "../transport/window.h"
 #include "verbs.h"
 
+/* IB_ACCESS_HUGETLB is a promise that the mirror does not need. */
 #define ODP_MR_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
 			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
 			 IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB)
@@ -94,37 +94,17 @@ static void odp_region_release(struct odp_window *win)
 	}
 }
 
-/* Is all of a range in huge pages of one size? */
-static bool odp_range_is_huge(unsigned long start, unsigned long length)
-{
-	unsigned long end = start + length, next = start, size = 0;
-	struct mm_struct *mm = current->mm;
-	struct vm_area_struct *vma;
-	struct vma_iterator vmi;
-
-	mmap_read_lock(mm);
-	vma_iter_init(&vmi, mm, start);
-	for_each_vma_range(vmi, vma, end) {
-		if (vma->vm_start > next || !is_vm_hugetlb_page(vma) ||
-		    (size && vma_kernel_pagesize(vma) != size))
-			break;
-		size = vma_kernel_pagesize(vma);
-		next = vma->vm_end;
-	}
-	mmap_read_unlock(mm);
-	return next >= end;
-}
-
-/* The whole address space has a form of its own: from 0, and all of it. */
+/*
+ * The whole address space has a form of its own: from 0, and all of it. Nobody
+ * can promise that it has huge pages alone.
+ */
 static bool odp_region_ok(u64 start, u64 length, u64 iova, int access)
 {
 	if (!start && length == U64_MAX)
 		return access & IB_ACCESS_ON_DEMAND && !iova &&
 		       !(access & IB_ACCESS_HUGETLB);
-	if (!length || start + length - 1 < start || iova + length - 1 < iova)
-		return false;
-	return !(access & IB_ACCESS_HUGETLB) ||
-	       odp_range_is_huge(start, length);
+	return length && start + length - 1 >= start &&
+	       iova + length - 1 >= iova;
 }
 
 /* A window without a key and without memory. */
@@ -202,7 +182,7 @@ struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 /* May the memory of a window stay with other rights? */
 static bool odp_region_can_stay(const struct odp_window *win, int access)
 {
-	if ((win->access ^ access) & (IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB))
+	if ((win->access ^ access) & IB_ACCESS_ON_DEMAND)
 		return false;
 	return win->mirror || win->umem->writable ||
 	       !ib_access_writable(access);

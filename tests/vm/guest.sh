@@ -140,11 +140,14 @@ guest_alive() {
 # guest ended, did not answer in time, or gave no sign of life (a line of any
 # kind) for $silence seconds.
 wait_answer() {
-	local job=$1 end=$((SECONDS + $2)) name ctl heard=$SECONDS
+	local job=$1 end=$((SECONDS + $2)) name ctl heard=$SECONDS line='' more
 
 	exec {ctl}<>"$run/ctl.out"
 	while guest_alive && [ $SECONDS -lt $end ] && [ $((SECONDS - heard)) -le "$silence" ]; do
-		read -r -t 1 -u "$ctl" name answer || continue
+		# Of a line that comes in parts, a read that times out gives one.
+		read -r -t 1 -u "$ctl" more || { line+=$more; continue; }
+		read -r name answer <<<"$line$more"
+		line=
 		heard=$SECONDS
 		[ "$name" != "$job" ] || { exec {ctl}>&-; return 0; }
 	done
