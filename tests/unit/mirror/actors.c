@@ -7,6 +7,8 @@ static void resume(struct odp_waiter *waiter)
 
 	if (a->resumed)
 		sim_fail("a waiter is resumed twice");
+	if (a->closed)
+		sim_fail("a waiter is resumed that was closed");
 	if (!waiter->err && waiter->pins)
 		a->done = accessor_try(a, waiter->pins);
 	a->err = waiter->err;

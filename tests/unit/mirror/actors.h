@@ -19,6 +19,7 @@
  * @faults: Waits that it took.
  * @done: It was done during resume().
  * @resumed: By its service.
+ * @closed: By somebody who was told that it will not be resumed.
  * @post: Tells that it was resumed.
  */
 struct accessor {
@@ -31,6 +32,7 @@ struct accessor {
 	unsigned int faults;
 	bool done;
 	bool resumed;
+	bool closed;
 	void (*post)(struct accessor *accessor);
 };
 

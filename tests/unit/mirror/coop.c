@@ -51,7 +51,7 @@ unsigned int (*coop_choose)(const struct coop_choice *choices, unsigned int n,
 			    bool running);
 void (*coop_failed)(const char *message);
 void (*coop_main_waits)(void);
-bool coop_timeouts;
+bool coop_timeouts, coop_straight;
 
 /* The last one is the main thread. */
 static struct coop_thread threads[COOP_THREADS + 1];
@@ -151,11 +151,11 @@ static unsigned int collect(struct coop_choice *choices, bool can_run)
 	unsigned int n = 0, i;
 
 	if (can_run)
-		choices[n++].thread = self - threads;
+		choices[n++] = (struct coop_choice){ self - threads, false };
 	for (i = 0; i < nthreads; i++)
 		if (&threads[i] != self && !threads[i].done &&
 		    !threads[i].blocked && !threads[i].asleep)
-			choices[n++].thread = i;
+			choices[n++] = (struct coop_choice){ i, false };
 	for (i = 0; i < nthreads; i++)
 		if (threads[i].asleep && threads[i].timed)
 			choices[n++] = (struct coop_choice){ i, true };
@@ -174,11 +174,13 @@ static void deadlock(void)
 /* Lets somebody run: this thread, if it can and it is chosen, or another. */
 static void schedule(bool can_run)
 {
-	struct coop_choice choices[2 * COOP_THREADS] = { 0 };
-	unsigned int n = collect(choices, can_run);
+	struct coop_choice choices[2 * COOP_THREADS];
 	struct coop_thread *next;
-	unsigned int i = 0;
+	unsigned int n, i = 0;
 
+	if (can_run && coop_straight)
+		return;
+	n = collect(choices, can_run);
 	for (; n == 0 && i < nthreads; i++)
 		if (!threads[i].done)
 			deadlock();
@@ -265,7 +267,7 @@ void sim_might_sleep(const char *func)
 
 void coop_wait(bool *flag)
 {
-	sim_point(SIM_READ, "await", "resume", "accessor", flag);
+	sim_event(SIM_READ, "await", "resume", "accessor", flag);
 	while (!*flag)
 		block(flag);
 	sim_event(SIM_READ, "awake", "resume", "accessor", flag);
@@ -316,7 +318,7 @@ bool sim_trylock(spinlock_t *lock, const char *what, const char *func)
 
 void sim_unlock(spinlock_t *lock, const char *what, const char *func)
 {
-	sim_point(SIM_WRITE, "unlock", what, func, lock);
+	sim_event(SIM_WRITE, "unlock", what, func, lock);
 	if (lock->owner != self)
 		sim_fail("%s: %s is not held", func, what);
 	lock->owner = NULL;
@@ -356,7 +358,7 @@ void sim_down_read(struct rw_semaphore *sem, const char *func)
 
 void sim_up_read(struct rw_semaphore *sem, const char *func)
 {
-	sim_point(SIM_READ, "up_read", "mmap_lock", func, sem);
+	sim_event(SIM_READ, "up_read", "mmap_lock", func, sem);
 	if (--sem->readers == 0)
 		unblock(sem);
 }
@@ -374,7 +376,7 @@ void sim_down_write(struct rw_semaphore *sem, const char *func)
 
 void sim_up_write(struct rw_semaphore *sem, const char *func)
 {
-	sim_point(SIM_WRITE, "up_write", "mmap_lock", func, sem);
+	sim_event(SIM_WRITE, "up_write", "mmap_lock", func, sem);
 	sem->writer = NULL;
 	unblock(sem);
 }
@@ -406,7 +408,7 @@ static void rcu_run(enum sim_rcu kind)
 void sim_rcu_enter(enum sim_rcu kind, const char *func)
 {
 	if (func)
-		sim_point(SIM_READ, "rcu lock", "", func, &rcu_pending[kind]);
+		sim_event(SIM_READ, "rcu lock", "", func, &rcu_pending[kind]);
 	else if (!self->rcu[kind])
 		sim_event(SIM_READ, NULL, NULL, NULL, &rcu_pending[kind]);
 	self->rcu[kind]++;
@@ -417,7 +419,7 @@ void sim_rcu_leave(enum sim_rcu kind, const char *func)
 	struct rcu_head *head;
 
 	if (func)
-		sim_point(SIM_READ, "rcu unlock", "", func, &rcu_pending[kind]);
+		sim_event(SIM_READ, "rcu unlock", "", func, &rcu_pending[kind]);
 	if (!self->rcu[kind])
 		sim_fail("%s: leaves RCU twice", func);
 	if (--self->rcu[kind] || quiet)
@@ -564,10 +566,16 @@ static void run_work(void *arg)
 	work->func(work);
 }
 
-bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
+static void spawn_work(struct work_struct *work)
 {
 	char name[16];
 
+	snprintf(name, sizeof(name), "service %u", ++nworks % 1000);
+	coop_spawn(name, run_work, work);
+}
+
+bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
+{
 	if (!running) {
 		work->next = NULL;
 		*works_tail = work;
@@ -575,21 +583,27 @@ bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
 		return true;
 	}
 	sim_event(SIM_WRITE, "queue", "work", __func__, wq);
-	snprintf(name, sizeof(name), "service %u", ++nworks % 1000);
-	coop_spawn(name, run_work, work);
+	spawn_work(work);
 	return true;
+}
+
+static struct work_struct *take_work(void)
+{
+	struct work_struct *work = works;
+
+	if (work)
+		works = work->next;
+	if (!works)
+		works_tail = &works;
+	return work;
 }
 
 void sim_run_work(void)
 {
-	while (works) {
-		struct work_struct *work = works;
+	struct work_struct *work;
 
-		works = work->next;
-		if (!works)
-			works_tail = &works;
+	while ((work = take_work()))
 		work->func(work);
-	}
 }
 
 /* Threads. */
@@ -627,6 +641,10 @@ void coop_spawn(const char *name, void (*fn)(void *arg), void *arg)
 
 void coop_run(void)
 {
+	struct work_struct *work;
+
+	while ((work = take_work()))
+		spawn_work(work);
 	running = true;
 	schedule(false);
 	running = false;

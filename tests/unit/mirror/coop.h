@@ -32,11 +32,13 @@ extern void (*coop_failed)(const char *message);
 extern void (*coop_main_waits)(void);
 /* It is right for a wait to last until its time is up. */
 extern bool coop_timeouts;
+/* Who runs goes on while it can; nobody is asked. */
+extern bool coop_straight;
 
 /* Forgets all threads. Objects that live on must be unlocked. */
 void coop_reset(void);
 void coop_spawn(const char *name, void (*fn)(void *arg), void *arg);
-/* Runs all threads, and those that they make, to their ends. */
+/* Runs all threads, and those that they make, and queued work, to the end. */
 void coop_run(void);
 /* For a thread, to wait until @flag is true; and for another, to set it. */
 void coop_wait(bool *flag);

@@ -4,13 +4,14 @@
  * a few threads can get into each other's way.
  *
  * A scheduling point comes before every step that another thread can notice:
- * taking and giving back a lock, an atomic operation, a marked access
- * (READ_ONCE), the border of an RCU section, a look-up or change in the tree,
- * going to wait, being woken, a step of the kernel in the page table or of a
- * look-up of pages, and the access to the memory itself. There the running
- * thread goes on, or is preempted by any that can run; or somebody's time to
- * wait is up, which counts as a preemption, too. RCU callbacks run as early
- * as they may.
+ * taking a lock, an atomic operation, a marked access (READ_ONCE), a look-up or
+ * change in the tree, going to wait, a wake-up, a step of the kernel in the page
+ * table or of a look-up of pages, and the access to the memory itself. There
+ * the running thread goes on, or is preempted by any that can run; or
+ * somebody's time to wait is up, which counts as a preemption, too. To give a
+ * lock back, or to come to the border of an RCU section, is a step, but to be
+ * preempted before it shows others no more than to be preempted after it. RCU
+ * callbacks run as early as they may. Counters and accessed bits are no steps.
  *
  * All schedules with up to N preemptions are tried, for N = 0, 1, ... up to
  * the scenario's bound, so what is found first is as simple as can be. Changes
@@ -52,12 +53,9 @@ struct state {
 	unsigned int left;
 };
 
-struct odp_mirror *mirror;
-
 static struct node path[PATH];
 static unsigned int path_length, depth;
 static unsigned int bound;
-static bool cut;
 
 static struct state *states;
 static size_t states_size, nstates;
@@ -127,7 +125,7 @@ static unsigned int choose(const struct coop_choice *choices, unsigned int n,
 	struct node *node = &path[depth];
 	const struct node *last = node - 1;
 
-	if (cut)
+	if (coop_straight)
 		return 0;
 	if (depth < path_length) {
 		depth++;
@@ -141,7 +139,7 @@ static unsigned int choose(const struct coop_choice *choices, unsigned int n,
 	node->running = running;
 	node->used = depth ? last->used + cost(last, last->chosen) : 0;
 	if (state_known(coop_history(running), bound - node->used)) {
-		cut = true;
+		coop_straight = true;
 		return 0;
 	}
 	path_length = ++depth;
@@ -182,7 +180,7 @@ static void explore(unsigned int max)
 		path_length = 0;
 		do {
 			depth = 0;
-			cut = false;
+			coop_straight = false;
 			coop_reset();
 			alloc_reset();
 			trace_reset();

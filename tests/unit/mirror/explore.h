@@ -2,8 +2,7 @@
 #ifndef EXPLORE_H
 #define EXPLORE_H
 
-#include "fake_mm.h"
-#include "mirror/leaf.h"
+#include <stdbool.h>
 
 /**
  * struct scenario - a few threads, whose every interleaving is tried
@@ -11,6 +10,7 @@
  * @bound: Preemptions, at most.
  * @timeouts: Waits may be in vain.
  * @setup: Makes the mappings; the mirror is there.
+ * @check: After all threads are done, with the mirror still there.
  * @threads: What runs.
  */
 struct scenario {
@@ -18,6 +18,7 @@ struct scenario {
 	unsigned int bound;
 	bool timeouts;
 	void (*setup)(void);
+	void (*check)(void);
 	struct {
 		const char *name;
 		void (*fn)(void *arg);
@@ -26,9 +27,8 @@ struct scenario {
 };
 
 extern const struct scenario scenarios[];
-extern struct odp_mirror *mirror;
 
-/* scenarios.c: one run of it. */
+/* world.c: one run of it. */
 void scenario_run(const struct scenario *scenario);
 
 #endif /* EXPLORE_H */

@@ -33,6 +33,7 @@ static struct task_struct task = { &fake_mm };
 struct task_struct *current = &task;
 
 static struct pte ptes[ENTRIES];
+static unsigned long map_end;	/* there never was a mapping behind it */
 static struct page pages[PAGES];
 /* The first block is for small pages. Free ones are used in turn. */
 static unsigned int next_small = 512, next_huge = PAGES;
@@ -50,6 +51,7 @@ void fake_mm_init(void)
 	unsigned long i;
 
 	memset(ptes, 0, sizeof(ptes));
+	map_end = FAKE_START;
 	for (i = 0; i < PAGES; i++) {
 		if (i == min(next_small, 512u))
 			i = 512;
@@ -143,8 +145,8 @@ bool set_page_dirty(struct page *page)
 	sim_point(SIM_WRITE, "set page dirty", "", __func__, page);
 	if (page->freed)
 		sim_fail("a page is marked dirty that is freed");
-	page->owed = false;
-	__atomic_store_n(&page->dirty, true, __ATOMIC_RELAXED);
+	page->head->owed = false;
+	__atomic_store_n(&page->head->dirty, true, __ATOMIC_RELAXED);
 	return true;
 }
 
@@ -255,6 +257,7 @@ void fake_map(unsigned long start, unsigned long npages, bool write)
 {
 	unsigned long i;
 
+	map_end = max(map_end, start + npages * PAGE_SIZE);
 	for (i = 0; i < npages; i++) {
 		pte(start + i * PAGE_SIZE)->mapped = true;
 		pte(start + i * PAGE_SIZE)->may_write = write;
@@ -339,7 +342,7 @@ void fake_zap_end(unsigned long start, unsigned long npages,
 
 static void check_not_owed(struct page *page)
 {
-	if (page->owed)
+	if (page->head->owed)
 		sim_fail("a page was written, and the zap returned it clean");
 }
 
@@ -370,7 +373,7 @@ void fake_clear_all(void)
 {
 	unsigned long addr;
 
-	for (addr = FAKE_START; addr < FAKE_END; addr += PAGE_SIZE)
+	for (addr = FAKE_START; addr < map_end; addr += PAGE_SIZE)
 		if (pte(addr)->page)
 			fake_clear(addr, 1);
 }
@@ -484,7 +487,7 @@ static void touch_page(const struct odp_chunk *chunk, struct page *page,
 	if (!write)
 		return;
 	if (chunk->leaf)
-		page->owed = true;
+		page->head->owed = true;
 	else
 		__atomic_store_n(&page->pin_owed, true, __ATOMIC_RELAXED);
 }

@@ -1,177 +1,212 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * What the explorer explores.
+ * What the explorer explores. Services get threads of their own in each.
  */
-#include "actors.h"
-#include "coop.h"
-#include "explore.h"
+#include "world.h"
 
-/* Accesses that a thread tries before it takes it that it never gets on. */
-#define TRIES	12
-
-struct access {
-	unsigned long addr;
-	bool write;
-};
-
-struct range {
-	unsigned long start;
-	unsigned long npages;
-};
-
-#define READ(n)		(&(struct access){ FAKE_ADDR(n), false })
-#define WRITE(n)	(&(struct access){ FAKE_ADDR(n), true })
-#define RANGE(n, pages)	(&(struct range){ FAKE_ADDR(n), pages })
-
-/* Pages that the scenarios use: at the start of each block. */
-#define USED		4
-
-static void post(struct accessor *a)
+static void check_resumed(void)
 {
-	coop_post(&a->resumed);
-}
-
-static void access(void *arg)
-{
-	const struct access *access = arg;
-	struct accessor a;
-	int i;
-
-	accessor_init(&a, mirror, access->addr, 8, access->write);
-	a.post = post;
-	for (i = 0; !accessor_try(&a, NULL); i++) {
-		if (i == TRIES)
-			sim_fail("an access does not get on");
-		a.err = accessor_fault(&a);
-		if (!a.err)
-			coop_wait(&a.resumed);
-		if (a.err || a.done)
-			break;
-	}
-}
-
-static void reclaim(void *arg)
-{
-	const struct range *range = arg;
-
-	fake_reclaim(range->start, range->npages);
-}
-
-static void unmap(void *arg)
-{
-	const struct range *range = arg;
-
-	fake_unmap(range->start, range->npages);
-}
-
-static void writeback(void *arg)
-{
-	const struct range *range = arg;
-
-	fake_writeback(range->start, range->npages);
-}
-
-/* The first pass clears the mark of use, the second one takes the leaf. */
-static void shrink(void *arg)
-{
-	(void)arg;
-	sim_shrink(1);
-	sim_shrink(1);
-}
-
-static void setup_empty(void)
-{
-	fake_map(FAKE_START, USED, true);
-}
-
-/* Pages that are in the mirror, too. */
-static void setup_mirrored(void)
-{
-	struct accessor a;
-
-	setup_empty();
-	fake_populate(FAKE_START, USED);
-	accessor_init(&a, mirror, FAKE_START, USED * PAGE_SIZE, true);
-	if (accessor_fault(&a))
-		sim_fail("no fault");
-	sim_run_work();
-	if (!a.resumed || a.err)
-		sim_fail("no page: %d", a.err);
-}
-
-static void teardown(void)
-{
-	fake_check(mirror, FAKE_START, USED);
-	odp_mirror_detach(mirror);
-	sim_run_work();
-	fake_exit();
-	sim_run_work();
-	if (odp_mirror_stat(ODP_STAT_LEAVES))
-		sim_fail("%llu leaves are left",
-			 odp_mirror_stat(ODP_STAT_LEAVES));
-	if (sim_alloc_live())
-		sim_fail("%ld allocations are left", sim_alloc_live());
-	fake_check_free();
-	odp_mirror_exit();
-}
-
-void scenario_run(const struct scenario *s)
-{
-	unsigned int i;
-
-	fake_mm_init();
-	if (odp_mirror_init())
-		sim_fail("no mirror");
-	mirror = odp_mirror_attach();
-	s->setup();
-	for (i = 0; i < ARRAY_SIZE(s->threads) && s->threads[i].fn; i++)
-		coop_spawn(s->threads[i].name, s->threads[i].fn,
-			   s->threads[i].arg);
-	coop_run();
-	teardown();
+	if (!shared.resumed)
+		sim_fail("a waiter is not resumed");
 }
 
 const struct scenario scenarios[] = {
 	{
 		.name = "fault-zap",
-		.bound = 2,
+		.bound = 3,
 		.setup = setup_mirrored,
 		.threads = {
-			{ "reclaim", reclaim, RANGE(0, 1) },
-			{ "access", access, READ(0) },
+			{ "reclaim", world_reclaim, RANGE(0, 1) },
+			{ "access", world_access, READ(0) },
 		},
 	}, {
 		.name = "new-leaf-zap",
+		.bound = 3,
+		.setup = setup_empty,
+		.threads = {
+			{ "reclaim", world_reclaim, RANGE(0, 1) },
+			{ "access", world_access, READ(0) },
+		},
+	}, {
+		.name = "two-zaps",
 		.bound = 2,
 		.setup = setup_empty,
 		.threads = {
-			{ "reclaim", reclaim, RANGE(0, 1) },
-			{ "access", access, READ(0) },
-		},
-	}, {
-		.name = "unmap",
-		.bound = 2,
-		.setup = setup_mirrored,
-		.threads = {
-			{ "unmap", unmap, RANGE(0, 512) },
-			{ "access", access, WRITE(0) },
+			{ "reclaim 0-1", world_reclaim, RANGE(0, 2) },
+			{ "reclaim 1", world_reclaim, RANGE(1, 1) },
+			{ "access", world_access, READ(1) },
 		},
 	}, {
 		.name = "writeback",
 		.bound = 2,
 		.setup = setup_mirrored,
 		.threads = {
-			{ "writeback", writeback, RANGE(0, 1) },
-			{ "access", access, WRITE(0) },
-			{ "reclaim", reclaim, RANGE(0, 1) },
+			{ "writeback", world_writeback, RANGE(0, 1) },
+			{ "access", world_access, WRITE(0) },
+			{ "reclaim", world_reclaim, RANGE(0, 1) },
+		},
+	}, {
+		.name = "protect",
+		.bound = 2,
+		.setup = setup_mirrored,
+		.threads = {
+			{ "protect", world_protect, RANGE(0, 1) },
+			{ "write", world_access, WRITE(0) },
+			{ "read", world_access, READ(0) },
+		},
+	}, {
+		.name = "crowd",
+		.bound = 2,
+		.setup = setup_crowd,
+		.threads = {
+			{ "reclaim", world_reclaim, RANGE(0, 1) },
+			{ "access", world_access, READ(0) },
+		},
+	}, {
+		.name = "crowd-slot",
+		.bound = 1,
+		.setup = setup_crowd,
+		.threads = {
+			{ "next slot", world_next_slot, NULL },
+			{ "reclaim", world_reclaim, RANGE(0, 1) },
+			{ "access", world_access, READ(0) },
+		},
+	}, {
+		.name = "unmap",
+		.bound = 3,
+		.setup = setup_mirrored,
+		.threads = {
+			{ "unmap", world_unmap, RANGE(0, 512) },
+			{ "access", world_access, WRITE(0) },
+		},
+	}, {
+		.name = "unmap-part",
+		.bound = 2,
+		.setup = setup_mirrored,
+		.threads = {
+			{ "unmap", world_unmap, RANGE(0, 1) },
+			{ "reclaim", world_reclaim, RANGE(1, 3) },
+			{ "access", world_access, WRITE(1) },
+		},
+	}, {
+		.name = "no-memory-there",
+		.bound = 2,
+		.setup = setup_empty,
+		.threads = {
+			{ "access 9", world_access, READ(9) },
+			{ "access 0", world_access, READ(0) },
+		},
+	}, {
+		.name = "no-memory-killed",
+		.bound = 2,
+		.setup = setup_faulting_new,
+		.threads = {
+			{ "access 0", world_access, WRITE(0) },
+			{ "access 9", world_access, READ(9) },
 		},
 	}, {
 		.name = "shrink",
 		.bound = 2,
 		.setup = setup_mirrored,
 		.threads = {
-			{ "shrink", shrink, NULL },
-			{ "access", access, WRITE(0) },
+			{ "shrink", world_shrink, NULL },
+			{ "access", world_access, WRITE(0) },
+			{ "reclaim", world_reclaim, RANGE(0, 1) },
+		},
+	}, {
+		.name = "shrink-unmap",
+		.bound = 2,
+		.setup = setup_mirrored,
+		.threads = {
+			{ "shrink", world_shrink, NULL },
+			{ "unmap", world_unmap, RANGE(0, 512) },
+		},
+	}, {
+		.name = "shrink-detach",
+		.bound = 2,
+		.timeouts = true,
+		.setup = setup_faulting,
+		.check = check_resumed,
+		.threads = {
+			{ "shrink", world_shrink, NULL },
+			{ "detach", world_detach, NULL },
+		},
+	}, {
+		.name = "detach",
+		.bound = 2,
+		.timeouts = true,
+		.setup = setup_faulting,
+		.check = check_resumed,
+		.threads = {
+			{ "detach", world_detach, NULL },
+			{ "reclaim", world_reclaim, RANGE(0, 1) },
+		},
+	}, {
+		.name = "exit",
+		.bound = 2,
+		.setup = setup_mirrored,
+		.threads = {
+			{ "exit", world_exit, NULL },
+			{ "access", world_access, WRITE(0) },
+			{ "reclaim", world_reclaim, RANGE(0, 1) },
+		},
+	}, {
+		.name = "close",
+		.bound = 3,
+		.setup = setup_empty,
+		.threads = {
+			{ "access", world_shared_access, READ(0) },
+			{ "close", world_close, NULL },
+		},
+	}, {
+		.name = "join",
+		.bound = 2,
+		.setup = setup_empty,
+		.threads = {
+			{ "read", world_access, READ(0) },
+			{ "write", world_access, WRITE(0) },
+		},
+	}, {
+		.name = "join-zap",
+		.bound = 1,
+		.setup = setup_empty,
+		.threads = {
+			{ "read", world_access, READ(0) },
+			{ "write", world_access, WRITE(0) },
+			{ "reclaim", world_reclaim, RANGE(0, 1) },
+		},
+	}, {
+		.name = "prefetch",
+		.bound = 2,
+		.setup = setup_empty,
+		.threads = {
+			{ "prefetch", world_prefetch, RANGE(0, 2) },
+			{ "access", world_access, WRITE(1) },
+		},
+	}, {
+		.name = "prefetch-zap",
+		.bound = 2,
+		.setup = setup_empty,
+		.threads = {
+			{ "prefetch", world_prefetch, RANGE(0, 2) },
+			{ "reclaim", world_reclaim, RANGE(0, 2) },
+		},
+	}, {
+		.name = "prefetch-later",
+		.bound = 2,
+		.setup = setup_empty,
+		.threads = {
+			{ "prefetch", world_prefetch_later, RANGE(0, 2) },
+			{ "cancel", world_prefetch_cancel, NULL },
+			{ "prefetch", world_prefetch_later, RANGE(1, 2) },
+		},
+	}, {
+		.name = "huge",
+		.bound = 2,
+		.setup = setup_huge,
+		.threads = {
+			{ "reclaim", world_reclaim, RANGE(0, 1) },
+			{ "access", world_access, WRITE(1) },
 		},
 	},
 	{ .name = NULL },

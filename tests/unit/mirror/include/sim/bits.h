@@ -80,9 +80,12 @@ static inline void sim_refcount_old(int old, const char *what, const char *func)
 #define refcount_set(r, n)	__atomic_store_n(&(r)->refs, n, __ATOMIC_RELAXED)
 #define refcount_read(r)	__atomic_load_n(&(r)->refs, __ATOMIC_RELAXED)
 #define refcount_inc_not_zero(r) sim_inc_not_zero(&(r)->refs, #r, __func__)
-#define refcount_inc(r) \
-	sim_refcount_old(SIM_RMW(__atomic_fetch_add, &(r)->refs, 1, #r), #r, \
-			 __func__)
+/* Who has a reference takes another: that gets in nobody's way. */
+#define refcount_inc(r) ({ \
+	sim_event(SIM_LOCAL, "atomic", #r, __func__, &(r)->refs); \
+	sim_refcount_old(__atomic_fetch_add(&(r)->refs, 1, __ATOMIC_SEQ_CST), \
+			 #r, __func__); \
+})
 #define refcount_dec_and_test(r) ({ \
 	int _old = SIM_RMW(__atomic_fetch_sub, &(r)->refs, 1, #r); \
 	sim_refcount_old(_old, #r, __func__); \
@@ -94,29 +97,26 @@ static inline void sim_refcount_old(int old, const char *what, const char *func)
 #define SIM_WORD(nr, map)	(&(map)[(nr) / BITS_PER_LONG])
 #define SIM_MASK(nr)		BIT((nr) % BITS_PER_LONG)
 
+/* Accessed bits: nothing in the mirror is decided by them, either. */
+#define SIM_BIT(builtin, nr, map, mask) \
+	builtin(SIM_WORD(nr, map), mask, __ATOMIC_SEQ_CST)
 #define set_bit(nr, map) \
-	((void)SIM_RMW(__atomic_fetch_or, SIM_WORD(nr, map), SIM_MASK(nr), #map))
+	((void)SIM_BIT(__atomic_fetch_or, nr, map, SIM_MASK(nr)))
 #define clear_bit(nr, map) \
-	((void)SIM_RMW(__atomic_fetch_and, SIM_WORD(nr, map), ~SIM_MASK(nr), #map))
-#define test_and_set_bit(nr, map) \
-	(!!(SIM_RMW(__atomic_fetch_or, SIM_WORD(nr, map), SIM_MASK(nr), #map) & \
-	    SIM_MASK(nr)))
-#define test_and_clear_bit(nr, map) \
-	(!!(SIM_RMW(__atomic_fetch_and, SIM_WORD(nr, map), ~SIM_MASK(nr), #map) & \
-	    SIM_MASK(nr)))
+	((void)SIM_BIT(__atomic_fetch_and, nr, map, ~SIM_MASK(nr)))
 #define test_bit(nr, map) \
-	(!!(READ_ONCE((map)[(nr) / BITS_PER_LONG]) & SIM_MASK(nr)))
+	(!!(__atomic_load_n(SIM_WORD(nr, map), __ATOMIC_RELAXED) & SIM_MASK(nr)))
 #define __set_bit(nr, map)	((void)(*SIM_WORD(nr, map) |= SIM_MASK(nr)))
 #define __clear_bit(nr, map)	((void)(*SIM_WORD(nr, map) &= ~SIM_MASK(nr)))
 #define xchg(p, v)		SIM_RMW(__atomic_exchange_n, p, v, #p)
 
-/* A step for each word, not for each bit. */
 static inline unsigned long find_next_bit(const unsigned long *map,
 					  unsigned long size,
 					  unsigned long from)
 {
 	while (from < size) {
-		unsigned long word = READ_ONCE(map[from / BITS_PER_LONG]) >>
+		unsigned long word = __atomic_load_n(SIM_WORD(from, map),
+						     __ATOMIC_RELAXED) >>
 				     from % BITS_PER_LONG;
 
 		if (word)
