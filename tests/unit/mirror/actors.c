@@ -48,7 +48,7 @@ int accessor_fault(struct accessor *a)
 		.mirror = odp_mirror_get(a->mirror),
 		.addr = a->addr,
 		.len = a->len,
-		.room = a->len,
+		.room = max(a->len, a->room),
 		.write = a->write,
 	};
 	int err;

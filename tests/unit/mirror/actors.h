@@ -14,6 +14,7 @@
  * @mirror: Where.
  * @addr: What.
  * @len: Bytes that are needed; those at @addr are accessed.
+ * @room: Bytes that may be asked for.
  * @write: How.
  * @err: How it ended: 0, or an error of odp_fault() or of the service.
  * @faults: Waits that it took.
@@ -27,6 +28,7 @@ struct accessor {
 	struct odp_mirror *mirror;
 	unsigned long addr;
 	size_t len;
+	size_t room;
 	bool write;
 	int err;
 	unsigned int faults;

@@ -76,10 +76,11 @@ void *sim_alloc(size_t size, bool may_sleep, const char *func)
 
 void sim_free(void *p)
 {
-	struct header *header = (void *)((char *)p - UNIT);
+	struct header *header;
 
 	if (!p)
 		return;
+	header = (void *)((char *)p - UNIT);
 	if (alloc_is_freed(p))
 		sim_fail("memory is freed twice");
 	live--;

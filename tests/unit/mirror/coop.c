@@ -598,6 +598,16 @@ static struct work_struct *take_work(void)
 	return work;
 }
 
+unsigned int coop_queued(void)
+{
+	struct work_struct *work;
+	unsigned int n = 0;
+
+	for (work = works; work; work = work->next)
+		n++;
+	return n;
+}
+
 void sim_run_work(void)
 {
 	struct work_struct *work;

@@ -40,6 +40,8 @@ void coop_reset(void);
 void coop_spawn(const char *name, void (*fn)(void *arg), void *arg);
 /* Runs all threads, and those that they make, and queued work, to the end. */
 void coop_run(void);
+/* Work that is queued outside of coop_run(). */
+unsigned int coop_queued(void);
 /* For a thread, to wait until @flag is true; and for another, to set it. */
 void coop_wait(bool *flag);
 void coop_post(bool *flag);

@@ -15,7 +15,8 @@
  */
 #include "fake_mm.h"
 
-#define PAGES		(512UL * (FAKE_BLOCKS + 1))
+#define SMALL		(512U * FAKE_BLOCKS)
+#define PAGES		(SMALL + 512 * FAKE_BLOCKS)
 #define FIRST_PFN	512UL
 #define ENTRIES		(512UL * FAKE_BLOCKS)
 #define POISON		0xdeadUL
@@ -29,14 +30,15 @@ struct pte {
 
 struct mm_struct fake_mm;
 bool fake_userfaultfd;
+void (*fake_look_up_hook)(void);
 static struct task_struct task = { &fake_mm };
 struct task_struct *current = &task;
 
 static struct pte ptes[ENTRIES];
 static unsigned long map_end;	/* there never was a mapping behind it */
 static struct page pages[PAGES];
-/* The first block is for small pages. Free ones are used in turn. */
-static unsigned int next_small = 512, next_huge = PAGES;
+/* Small pages come first. Free ones are used in turn. */
+static unsigned int next_small = SMALL, next_huge = PAGES;
 static char memory[PAGES * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
 static struct pte *pte(unsigned long addr)
@@ -53,14 +55,14 @@ void fake_mm_init(void)
 	memset(ptes, 0, sizeof(ptes));
 	map_end = FAKE_START;
 	for (i = 0; i < PAGES; i++) {
-		if (i == min(next_small, 512u))
-			i = 512;
+		if (i == min(next_small, SMALL))
+			i = SMALL;
 		if (i == next_huge)
 			break;
 		pages[i] = (struct page){ .freed = true };
 	}
 	next_small = 0;
-	next_huge = 512;
+	next_huge = SMALL;
 	memset(&fake_mm, 0, sizeof(fake_mm));
 	atomic_set(&fake_mm.mm_users, 1);
 	atomic_set(&fake_mm.mm_count, 1);
@@ -107,13 +109,13 @@ static struct page *page_new(struct page *page, unsigned long addr)
 
 static struct page *small_page(unsigned long addr)
 {
-	unsigned int tries = 512;
+	unsigned int tries = SMALL;
 	struct page *page;
 
 	do {
 		if (!tries--)
 			sim_fail("no page is free");
-		page = &pages[next_small++ % 512];
+		page = &pages[next_small++ % SMALL];
 	} while (!__atomic_exchange_n(&page->freed, false, __ATOMIC_ACQUIRE));
 	return page_new(page, addr);
 }
@@ -188,8 +190,11 @@ struct vm_area_struct *vma_lookup(struct mm_struct *mm, unsigned long addr)
 /* Under the page table lock. NULL: no mapping, no right, or not to be had. */
 static struct page *look_up(unsigned long addr, unsigned int flags)
 {
-	struct pte *p = pte(addr);
+	struct pte *p;
 
+	if (addr < FAKE_START || addr >= FAKE_END)
+		return NULL;
+	p = pte(addr);
 	if (!p->mapped || ((flags & FOLL_WRITE) && !p->may_write))
 		return NULL;
 	if (!p->page) {
@@ -213,21 +218,21 @@ static long look_up_all(struct mm_struct *mm, unsigned long start,
 			unsigned long npages, unsigned int flags,
 			struct page **found)
 {
+	struct page *page;
 	unsigned long n = 0;
-	bool huge;
 
 	if (!mm->mmap_lock.readers)
 		sim_fail("a look-up without the mmap lock");
-	while (n < npages) {
+	if (fake_look_up_hook)
+		fake_look_up_hook();
+	do {
 		spin_lock(&mm->page_table_lock);
 		do {
-			found[n] = look_up(start + n * PAGE_SIZE, flags);
-			huge = found[n] && PageCompound(found[n]);
-		} while (found[n] && ++n < npages && huge);
+			page = look_up(start + n * PAGE_SIZE, flags);
+			found[n] = page;
+		} while (page && ++n < npages && PageCompound(page));
 		spin_unlock(&mm->page_table_lock);
-		if (n < npages && !huge && !found[n])
-			break;
-	}
+	} while (page && n < npages);
 	return n ? (long)n : -EFAULT;
 }
 
@@ -534,8 +539,8 @@ void fake_check_free(void)
 	unsigned int i;
 
 	for (i = 0; i < next_huge; i++) {
-		if (i == min(next_small, 512u))
-			i = 512;
+		if (i == min(next_small, SMALL))
+			i = SMALL;
 		if (i < next_huge && !pages[i].freed)
 			sim_fail("page %u is not free: %d references", i,
 				 pages[i].refs);

@@ -21,6 +21,9 @@ extern struct mm_struct fake_mm;
 /* Userfaultfd handles all mappings. */
 extern bool fake_userfaultfd;
 
+/* Called at each look-up of pages, with the mmap lock held. */
+extern void (*fake_look_up_hook)(void);
+
 /* A new address space without a mapping, and all pages free. */
 void fake_mm_init(void);
 /* Lets there be memory; it is populated by faults, or at once. */
