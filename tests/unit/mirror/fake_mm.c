@@ -175,7 +175,7 @@ struct vm_area_struct *vma_lookup(struct mm_struct *mm, unsigned long addr)
 	static __thread struct vm_area_struct vma;
 	struct pte *p;
 
-	if (!mm->mmap_lock.readers)
+	if (!__atomic_load_n(&mm->mmap_lock.readers, __ATOMIC_RELAXED))
 		sim_fail("a look-up without the mmap lock");
 	if (addr < FAKE_START || addr >= FAKE_END || !pte(addr)->mapped)
 		return NULL;
@@ -221,7 +221,7 @@ static long look_up_all(struct mm_struct *mm, unsigned long start,
 	struct page *page;
 	unsigned long n = 0;
 
-	if (!mm->mmap_lock.readers)
+	if (!__atomic_load_n(&mm->mmap_lock.readers, __ATOMIC_RELAXED))
 		sim_fail("a look-up without the mmap lock");
 	if (fake_look_up_hook)
 		fake_look_up_hook();
@@ -491,10 +491,12 @@ static void touch_page(const struct odp_chunk *chunk, struct page *page,
 		check_access(page, addr, write);
 	if (!write)
 		return;
-	if (chunk->leaf)
+	if (chunk->leaf) {
+		contents(page)[1]++;
 		page->head->owed = true;
-	else
+	} else {
 		__atomic_store_n(&page->pin_owed, true, __ATOMIC_RELAXED);
+	}
 }
 
 void fake_touch(const struct odp_chunk *chunk, unsigned long addr, bool write)

@@ -140,9 +140,14 @@ sim_load(const volatile void *p, size_t size)
 	}
 }
 
+/* What a pointer points to is ordered behind it, and the sanitizer can know. */
+#define SIM_IS_POINTER(x)	(__builtin_classify_type(x) == 5)
+
 #define READ_ONCE(x) ({ \
 	sim_point(SIM_READ, "read", #x, __func__, &(x)); \
-	unsigned long _once = sim_load(&(x), sizeof(x)); \
+	unsigned long _once = SIM_IS_POINTER(x) ? \
+		__atomic_load_n((unsigned long *)&(x), __ATOMIC_ACQUIRE) : \
+		sim_load(&(x), sizeof(x)); \
 	sim_value(_once); \
 	(typeof(x))_once; \
 })
