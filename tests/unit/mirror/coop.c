@@ -551,19 +551,30 @@ struct workqueue_struct *alloc_workqueue(const char *name, unsigned int flags,
 	(void)name;
 	(void)flags;
 	(void)max_active;
-	return calloc(1, 1);
+	return sim_alloc(sizeof(struct workqueue_struct), true, __func__);
 }
 
+/* Waits for what is queued. */
 void destroy_workqueue(struct workqueue_struct *wq)
 {
-	free(wq);
+	sim_might_sleep(__func__);
+	sim_point(SIM_WRITE, "destroy", "queue", __func__, wq);
+	while (wq->active)
+		block(wq);
+	sim_free(wq);
 }
 
 static void run_work(void *arg)
 {
 	struct work_struct *work = arg;
+	struct workqueue_struct *wq = work->wq;
 
 	work->func(work);
+	if (!wq)
+		return;
+	sim_event(SIM_WRITE, NULL, NULL, NULL, wq);
+	if (--wq->active == 0)
+		unblock(wq);
 }
 
 static void spawn_work(struct work_struct *work)
@@ -576,13 +587,17 @@ static void spawn_work(struct work_struct *work)
 
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
 {
+	work->wq = wq;
+	if (wq)
+		wq->active++;
 	if (!running) {
 		work->next = NULL;
 		*works_tail = work;
 		works_tail = &work->next;
 		return true;
 	}
-	sim_event(SIM_WRITE, "queue", "work", __func__, wq);
+	sim_event(SIM_WRITE, "queue", "work", __func__,
+		  wq ? (void *)wq : (void *)&works);
 	spawn_work(work);
 	return true;
 }
@@ -613,7 +628,7 @@ void sim_run_work(void)
 	struct work_struct *work;
 
 	while ((work = take_work()))
-		work->func(work);
+		run_work(work);
 }
 
 /* Threads. */

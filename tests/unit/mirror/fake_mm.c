@@ -169,19 +169,25 @@ void unpin_user_pages_dirty_lock(struct page **pinned, unsigned long npages,
 
 /* Look-ups. */
 
-/* As far as there are pages with the same right. */
-struct vm_area_struct *vma_lookup(struct mm_struct *mm, unsigned long addr)
+/* Pages with the same right, next to each other. */
+struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr)
 {
 	static __thread struct vm_area_struct vma;
-	struct pte *p;
+	struct pte *first, *p;
 
 	if (!__atomic_load_n(&mm->mmap_lock.readers, __ATOMIC_RELAXED))
 		sim_fail("a look-up without the mmap lock");
-	if (addr < FAKE_START || addr >= FAKE_END || !pte(addr)->mapped)
+	if (addr >= FAKE_END)
 		return NULL;
-	for (p = pte(addr); p < ptes + ENTRIES && p->mapped; p++)
-		if (p->may_write != pte(addr)->may_write)
+	first = pte(max(addr, FAKE_START));
+	while (first < ptes + ENTRIES && !first->mapped)
+		first++;
+	if (first == ptes + ENTRIES)
+		return NULL;
+	for (p = first; p < ptes + ENTRIES && p->mapped; p++)
+		if (p->may_write != first->may_write)
 			break;
+	vma.vm_start = FAKE_START + ((first - ptes) << PAGE_SHIFT);
 	vma.vm_end = FAKE_START + ((p - ptes) << PAGE_SHIFT);
 	vma.armed = fake_userfaultfd;
 	return &vma;

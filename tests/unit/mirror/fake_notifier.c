@@ -64,7 +64,7 @@ void mmput_async(struct mm_struct *mm)
 	if (!atomic_dec_and_test(&mm->mm_users))
 		return;
 	INIT_WORK(&mm->exit, exit_mmap);
-	queue_work((void *)mm, &mm->exit);
+	queue_work(NULL, &mm->exit);
 }
 
 void mmdrop(struct mm_struct *mm)

@@ -96,12 +96,26 @@ static void test_later(void **state)
 	later(1500, 10, &other);
 	later(3000, 10, &owner);
 	later(0, 10, &owner);
-	assert_int_equal(coop_queued(), 1);
 	expect(500, 1, false, false);
 	sim_run_work();
 	expect(500, 600, false, true);
 	expect(1500, 10, false, true);
 	expect(0, 10, false, true);
+}
+
+/* A few are worked on at a time, and a great many remembered. */
+static void test_many(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	fake_map(FAKE_ADDR(0), 2000, true);
+	for (i = 0; i < 2000; i++)
+		later(i, 1, &owner);
+	assert_int_equal(coop_queued(), 8);
+	sim_run_work();
+	expect(0, 1024, false, true);
+	expect(1024, 100, false, false);
 }
 
 static void test_cancel(void **state)
@@ -167,7 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(range),  TEST(holes),  TEST(no_fault),
-		TEST(in_hand), TEST(later), TEST(cancel),
+		TEST(in_hand), TEST(later), TEST(many), TEST(cancel),
 		TEST(zapped), TEST(exit),   TEST(no_memory),
 	};
 

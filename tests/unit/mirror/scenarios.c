@@ -89,20 +89,20 @@ const struct scenario scenarios[] = {
 			{ "access", world_access, WRITE(1) },
 		},
 	}, {
-		.name = "no-memory-there",
+		.name = "no-right",
 		.bound = 2,
 		.setup = setup_empty,
 		.threads = {
-			{ "access 9", world_access, READ(9) },
+			{ "access 8", world_access, WRITE(8) },
 			{ "access 0", world_access, READ(0) },
 		},
 	}, {
-		.name = "no-memory-killed",
+		.name = "no-right-killed",
 		.bound = 2,
 		.setup = setup_faulting_new,
 		.threads = {
 			{ "access 0", world_access, WRITE(0) },
-			{ "access 9", world_access, READ(9) },
+			{ "access 8", world_access, WRITE(8) },
 		},
 	}, {
 		.name = "shrink",
@@ -193,7 +193,7 @@ const struct scenario scenarios[] = {
 		},
 	}, {
 		.name = "prefetch-later",
-		.bound = 2,
+		.bound = 1,
 		.setup = setup_empty,
 		.threads = {
 			{ "prefetch", world_prefetch_later, RANGE(0, 2) },

@@ -152,8 +152,9 @@ restart:
 
 /* The tree. */
 
-void xa_init(struct xarray *xa)
+void xa_init_flags(struct xarray *xa, gfp_t flags)
 {
+	(void)flags;
 	spin_lock_init(&xa->xa_lock);
 	pthread_mutex_init(&xa->guts, NULL);
 	xa->count = 0;

@@ -354,6 +354,7 @@ static void *worker(void *arg)
 	pthread_mutex_lock(&work_mutex);
 	for (;;) {
 		struct work_struct *work = work_first;
+		struct workqueue_struct *wq;
 
 		if (!work) {
 			idle++;
@@ -366,18 +367,23 @@ static void *worker(void *arg)
 		if (!work_first)
 			work_last = &work_first;
 		queued--;
+		wq = work->wq;
 		pthread_mutex_unlock(&work_mutex);
 		work->func(work);
 		pthread_mutex_lock(&work_mutex);
+		if (wq && --wq->active == 0)
+			pthread_cond_broadcast(&work_cond);
 	}
 	return arg;
 }
 
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
 {
-	(void)wq;
 	pthread_mutex_lock(&work_mutex);
 	work->next = NULL;
+	work->wq = wq;
+	if (wq)
+		wq->active++;
 	*work_last = work;
 	work_last = &work->next;
 	if (++queued > idle && workers < WORKERS) {
@@ -404,11 +410,14 @@ struct workqueue_struct *alloc_workqueue(const char *name, unsigned int flags,
 	(void)name;
 	(void)flags;
 	(void)max_active;
-	return calloc(1, 1);
+	return sim_alloc(sizeof(struct workqueue_struct), true, __func__);
 }
 
 void destroy_workqueue(struct workqueue_struct *wq)
 {
-	sim_run_work();
-	free(wq);
+	pthread_mutex_lock(&work_mutex);
+	while (wq->active)
+		pthread_cond_wait(&work_cond, &work_mutex);
+	pthread_mutex_unlock(&work_mutex);
+	sim_free(wq);
 }

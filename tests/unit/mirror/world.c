@@ -153,6 +153,7 @@ void world_next_slot(void *arg)
 void setup_empty(void)
 {
 	fake_map(FAKE_START, USED, true);
+	fake_map(READ_ONLY, 1, false);
 }
 
 void setup_mirrored(void)

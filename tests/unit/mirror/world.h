@@ -25,6 +25,8 @@ struct range {
 
 /* Where the process has memory in most scenarios. */
 #define USED		4
+/* And some that it may only read. */
+#define READ_ONLY	FAKE_ADDR(8)
 
 extern struct odp_mirror *mirror;
 /* Begun in the set-up, or shared by threads. */

@@ -59,6 +59,7 @@ typedef unsigned int gfp_t;
 #define IS_ALIGNED(x, a)	(((x) & ((typeof(x))(a) - 1)) == 0)
 #define ALIGN_DOWN(x, a)	((x) & ~((typeof(x))(a) - 1))
 #define ALIGN(x, a)		ALIGN_DOWN((x) + (typeof(x))(a) - 1, a)
+#define PAGE_ALIGN(addr)	ALIGN(addr, PAGE_SIZE)
 #define offset_in_page(p)	((unsigned long)(p) & ~PAGE_MASK)
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define struct_size(p, member, n) (sizeof(*(p)) + sizeof((p)->member[0]) * (n))

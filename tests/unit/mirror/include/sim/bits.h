@@ -108,6 +108,14 @@ static inline void sim_refcount_old(int old, const char *what, const char *func)
 	(!!(__atomic_load_n(SIM_WORD(nr, map), __ATOMIC_RELAXED) & SIM_MASK(nr)))
 #define __set_bit(nr, map)	((void)(*SIM_WORD(nr, map) |= SIM_MASK(nr)))
 #define __clear_bit(nr, map)	((void)(*SIM_WORD(nr, map) &= ~SIM_MASK(nr)))
+#define cmpxchg(p, old, new) ({ \
+	typeof(*(p)) _old = (old); \
+	sim_point(SIM_WRITE, "cmpxchg", #p, __func__, p); \
+	__atomic_compare_exchange_n(p, &_old, new, false, __ATOMIC_SEQ_CST, \
+				    __ATOMIC_SEQ_CST); \
+	sim_value((unsigned long)_old); \
+	_old; \
+})
 #define xchg(p, v)		SIM_RMW(__atomic_exchange_n, p, v, #p)
 
 static inline unsigned long find_next_bit(const unsigned long *map,

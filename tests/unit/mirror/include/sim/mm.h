@@ -140,15 +140,18 @@ static inline bool PageCompound(struct page *page)
 
 #define FOLL_WRITE	1
 #define FOLL_NOFAULT	2
-#define FOLL_PIN	4
+#define FOLL_DUMP	4
 
 struct vm_area_struct {
+	unsigned long vm_start;
 	unsigned long vm_end;
 	bool armed;
 };
 
 #define userfaultfd_armed(vma)	((vma)->armed)
-struct vm_area_struct *vma_lookup(struct mm_struct *mm, unsigned long addr);
+#define is_vm_hugetlb_page(vma)	((void)(vma), false)
+/* The first one that ends behind the address. */
+struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr);
 
 long get_user_pages_remote(struct mm_struct *mm, unsigned long start,
 			   unsigned long npages, unsigned int flags,

@@ -141,12 +141,16 @@ void wait_for_completion(struct completion *c);
 } while (0)
 #define wake_up_var(var)	((void)(var))
 
-struct work_struct {
-	struct work_struct *next;
-	void (*func)(struct work_struct *work);
+/* How many run at a time is not limited. */
+struct workqueue_struct {
+	unsigned int active;
 };
 
-struct workqueue_struct;
+struct work_struct {
+	struct work_struct *next;
+	struct workqueue_struct *wq;
+	void (*func)(struct work_struct *work);
+};
 
 #define INIT_WORK(w, f)		((w)->func = (f))
 #define WQ_UNBOUND		1
@@ -155,6 +159,7 @@ struct workqueue_struct;
 struct workqueue_struct *alloc_workqueue(const char *name, unsigned int flags,
 					 int max_active, ...);
 void destroy_workqueue(struct workqueue_struct *wq);
+/* Without a queue, somewhere else in the kernel. */
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
 /* Runs what is queued, and what that queues, outside of a schedule. */
 void sim_run_work(void);

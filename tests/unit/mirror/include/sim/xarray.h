@@ -19,9 +19,10 @@ struct xarray {
 	} slots[SIM_XA_ENTRIES];
 };
 
-#define XA_PRESENT	0
+#define XA_PRESENT		0
+#define XA_FLAGS_ACCOUNT	0
 
-void xa_init(struct xarray *xa);
+void xa_init_flags(struct xarray *xa, gfp_t flags);
 void xa_destroy(struct xarray *xa);
 void *sim_xa_load(struct xarray *xa, unsigned long index, const char *func);
 void *sim_xa_find(struct xarray *xa, unsigned long *index, unsigned long max,
@@ -30,6 +31,7 @@ void *__xa_cmpxchg(struct xarray *xa, unsigned long index, void *old,
 		   void *entry, gfp_t gfp);
 void *__xa_erase(struct xarray *xa, unsigned long index);
 
+#define xa_init(xa)		xa_init_flags(xa, 0)
 #define xa_lock(xa)		sim_lock(&(xa)->xa_lock, #xa, __func__)
 #define xa_unlock(xa)		sim_unlock(&(xa)->xa_lock, #xa, __func__)
 #define xa_load(xa, index)	sim_xa_load(xa, index, __func__)
