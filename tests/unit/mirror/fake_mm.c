@@ -13,13 +13,9 @@
  * With real threads the pages' contents, and the thread sanitizer, tell: the
  * checks would order what must be ordered by the mirror.
  */
-#include "fake_mm.h"
+#include "fake_page.h"
 
-#define SMALL		(512U * FAKE_BLOCKS)
-#define PAGES		(SMALL + 512 * FAKE_BLOCKS)
-#define FIRST_PFN	512UL
 #define ENTRIES		(512UL * FAKE_BLOCKS)
-#define POISON		0xdeadUL
 
 struct pte {
 	struct page *page;
@@ -36,10 +32,6 @@ struct task_struct *current = &task;
 
 static struct pte ptes[ENTRIES];
 static unsigned long map_end;	/* there never was a mapping behind it */
-static struct page pages[PAGES];
-/* Small pages come first. Free ones are used in turn. */
-static unsigned int next_small = SMALL, next_huge = PAGES;
-static char memory[PAGES * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
 static struct pte *pte(unsigned long addr)
 {
@@ -50,121 +42,15 @@ static struct pte *pte(unsigned long addr)
 
 void fake_mm_init(void)
 {
-	unsigned long i;
-
 	memset(ptes, 0, sizeof(ptes));
 	map_end = FAKE_START;
-	for (i = 0; i < PAGES; i++) {
-		if (i == min(next_small, SMALL))
-			i = SMALL;
-		if (i == next_huge)
-			break;
-		pages[i] = (struct page){ .freed = true };
-	}
-	next_small = 0;
-	next_huge = SMALL;
+	fake_pages_init();
 	memset(&fake_mm, 0, sizeof(fake_mm));
 	atomic_set(&fake_mm.mm_users, 1);
 	atomic_set(&fake_mm.mm_count, 1);
 	fake_mm.task_size = 1UL << 47;
 	sim_rwsem_init(&fake_mm.mmap_lock);
 	spin_lock_init(&fake_mm.page_table_lock);
-}
-
-/* Pages. */
-
-struct page *pfn_to_page(unsigned long pfn)
-{
-	if (pfn < FIRST_PFN || pfn >= FIRST_PFN + PAGES)
-		sim_fail("page frame %#lx", pfn);
-	return &pages[pfn - FIRST_PFN];
-}
-
-unsigned long page_to_pfn(const struct page *page)
-{
-	return page - pages + FIRST_PFN;
-}
-
-void *page_address(const struct page *page)
-{
-	return memory + (page - pages) * PAGE_SIZE;
-}
-
-static unsigned long *contents(const struct page *page)
-{
-	return page_address(page);
-}
-
-static struct page *page_new(struct page *page, unsigned long addr)
-{
-	page->dirty = false;
-	page->owed = false;
-	page->pin_owed = false;
-	page->head = page;
-	page->nr = 1;
-	__atomic_store_n(&page->refs, 1, __ATOMIC_RELAXED);
-	*contents(page) = addr;
-	return page;
-}
-
-static struct page *small_page(unsigned long addr)
-{
-	unsigned int tries = SMALL;
-	struct page *page;
-
-	do {
-		if (!tries--)
-			sim_fail("no page is free");
-		page = &pages[next_small++ % SMALL];
-	} while (!__atomic_exchange_n(&page->freed, false, __ATOMIC_ACQUIRE));
-	return page_new(page, addr);
-}
-
-static void page_get(struct page *page)
-{
-	if (__atomic_fetch_add(&page->refs, 1, __ATOMIC_RELAXED) <= 0)
-		sim_fail("a page that is free is used");
-}
-
-void put_page(struct page *page)
-{
-	int refs;
-
-	sim_event(SIM_WRITE, NULL, NULL, NULL, page);
-	refs = __atomic_sub_fetch(&page->refs, 1, __ATOMIC_ACQ_REL);
-	if (refs < 0)
-		sim_fail("a page is put once too often");
-	if (refs)
-		return;
-	if (page->owed || page->pin_owed)
-		sim_fail("a page was written, and is freed clean");
-	*contents(page) = POISON;
-	__atomic_store_n(&page->freed, true, __ATOMIC_RELEASE);
-}
-
-bool set_page_dirty(struct page *page)
-{
-	sim_point(SIM_WRITE, "set page dirty", "", __func__, page);
-	if (page->freed)
-		sim_fail("a page is marked dirty that is freed");
-	page->head->owed = false;
-	__atomic_store_n(&page->head->dirty, true, __ATOMIC_RELAXED);
-	return true;
-}
-
-void unpin_user_pages_dirty_lock(struct page **pinned, unsigned long npages,
-				 bool dirty)
-{
-	while (npages--) {
-		struct page *page = pinned[npages];
-
-		if (dirty) {
-			__atomic_store_n(&page->pin_owed, false,
-					 __ATOMIC_RELAXED);
-			__atomic_store_n(&page->dirty, true, __ATOMIC_RELAXED);
-		}
-		put_page(page);
-	}
 }
 
 /* Look-ups. */
@@ -206,7 +92,7 @@ static struct page *look_up(unsigned long addr, unsigned int flags)
 	if (!p->page) {
 		if (flags & FOLL_NOFAULT)
 			return NULL;
-		p->page = small_page(addr);
+		p->page = fake_small_page(addr);
 		p->write = false;
 	}
 	if (flags & FOLL_WRITE) {
@@ -215,7 +101,7 @@ static struct page *look_up(unsigned long addr, unsigned int flags)
 		p->write = true;
 		__atomic_store_n(&p->page->dirty, true, __ATOMIC_RELAXED);
 	}
-	page_get(p->page);
+	fake_page_get(p->page);
 	return p->page;
 }
 
@@ -282,28 +168,22 @@ void fake_populate(unsigned long start, unsigned long npages)
 	for (i = 0; i < npages; i++) {
 		struct pte *p = pte(start + i * PAGE_SIZE);
 
-		p->page = small_page(start + i * PAGE_SIZE);
+		p->page = fake_small_page(start + i * PAGE_SIZE);
 		p->write = p->may_write;
 	}
 }
 
 void fake_populate_huge(unsigned long start)
 {
-	struct page *head = &pages[next_huge];
+	struct page *head = fake_huge_page(start);
 	unsigned long i;
 
-	next_huge += 512;
-	if (next_huge > PAGES)
-		sim_fail("no huge page is left");
 	for (i = 0; i < 512; i++) {
 		struct pte *p = pte(start + i * PAGE_SIZE);
 
-		head[i].freed = false;
-		p->page = page_new(head + i, start + i * PAGE_SIZE);
-		p->page->head = head;
+		p->page = head + i;
 		p->write = p->may_write;
 	}
-	head->nr = 512;
 }
 
 static void fake_quiet(unsigned long start, unsigned long npages, int change)
@@ -490,15 +370,15 @@ static void check_access(struct page *page, unsigned long addr, bool write)
 static void touch_page(const struct odp_chunk *chunk, struct page *page,
 		       unsigned long addr, bool write)
 {
-	if (*contents(page) != (addr & PAGE_MASK))
+	if (*fake_contents(page) != (addr & PAGE_MASK))
 		sim_fail("access to %#lx finds the page of %#lx", addr,
-			 *contents(page));
+			 *fake_contents(page));
 	if (sim_is_ordered() && chunk->leaf)
 		check_access(page, addr, write);
 	if (!write)
 		return;
 	if (chunk->leaf) {
-		contents(page)[1]++;
+		fake_contents(page)[1]++;
 		page->head->owed = true;
 	} else {
 		__atomic_store_n(&page->pin_owed, true, __ATOMIC_RELAXED);
@@ -507,19 +387,16 @@ static void touch_page(const struct odp_chunk *chunk, struct page *page,
 
 void fake_touch(const struct odp_chunk *chunk, unsigned long addr, bool write)
 {
-	unsigned long offset = (char *)chunk->addr - memory;
+	struct page *page = fake_page_at(chunk->addr);
 	size_t done = 0;
 
-	if (offset + chunk->len > sizeof(memory) ||
-	    offset_in_page(offset) != offset_in_page(addr))
+	if (offset_in_page(chunk->addr) != offset_in_page(addr))
 		sim_fail("a chunk with a wrong address");
 	sim_point(SIM_READ, write ? "write" : "read", "memory", __func__, ptes);
 	while (done < chunk->len) {
-		struct page *page = &pages[(offset + done) >> PAGE_SHIFT];
-
 		if (write)
 			sim_event(SIM_WRITE, NULL, NULL, NULL, page);
-		touch_page(chunk, page, addr + done, write);
+		touch_page(chunk, page++, addr + done, write);
 		done += PAGE_SIZE - offset_in_page(addr + done);
 	}
 }
@@ -539,18 +416,5 @@ void fake_check(struct odp_mirror *mirror, unsigned long start,
 			continue;
 		fake_touch(&chunk, addr, write);
 		odp_chunk_end(&chunk);
-	}
-}
-
-void fake_check_free(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < next_huge; i++) {
-		if (i == min(next_small, SMALL))
-			i = SMALL;
-		if (i < next_huge && !pages[i].freed)
-			sim_fail("page %u is not free: %d references", i,
-				 pages[i].refs);
 	}
 }
