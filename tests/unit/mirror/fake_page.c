@@ -81,7 +81,8 @@ struct page *fake_small_page(unsigned long addr)
 		if (!tries--)
 			sim_fail("no page is free");
 		page = &pages[next_small++ % SMALL];
-	} while (!__atomic_exchange_n(&page->freed, false, __ATOMIC_ACQUIRE));
+	} while (!__atomic_load_n(&page->freed, __ATOMIC_ACQUIRE));
+	page->freed = false;
 	return page_new(page, addr);
 }
 
