@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * usage: kinds [-t MS] [-s SEED] [-w DIR] [-i MODE] WHAT...
+ * usage: kinds [-t MS] [-s SEED] [-w DIR] WHAT...
  *
  * WHAT is KIND:EVENT[,EVENT...], or the name of a check. See kinds.h.
  *
  *	-t MS	how long each event goes on, at least (default 500)
+ *	-s SEED	of all that is random (default 1)
  *	-w DIR	where files are (default /tmp)
  */
 #include "kinds.h"
