@@ -141,22 +141,40 @@ static long event_split_vma(struct run *run)
 	return 0;
 }
 
-/* To another place and back; there the CPU changes it. */
+static void move(char *from, char *to, uint32_t len)
+{
+	if (mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+		fail("mremap: %s", strerror(errno));
+}
+
+/*
+ * Two slots change places, by way of a third place, where the CPU changes one.
+ * (There and back again they would have the pages that the device knows.)
+ */
 static long event_move(struct run *run)
 {
-	struct spot s = spot_take_locked(run);
-	char *there = mmap(NULL, s.len + BLOCK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static uint8_t contents[BLOCK];
+	struct spot a = spot_take_locked(run), b;
+	char *there = mmap(NULL, a.len + BLOCK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *to = there + (BLOCK - (uintptr_t)there % BLOCK) % BLOCK;
 
 	CHECK(there != MAP_FAILED);
-	if (mremap(s.at, s.len, s.len, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
-		fail("mremap: %s", strerror(errno));
-	random_fill(&run->random, sh->shadow + s.off, PAGE + 100);
-	memset(sh->mask + s.off, EXACT, PAGE + 100);
-	memcpy(to, sh->shadow + s.off, PAGE + 100);
-	CHECK(mremap(to, s.len, s.len, MREMAP_MAYMOVE | MREMAP_FIXED, s.at) == s.at);
-	spot_put(&s);
-	munmap(there, s.len + BLOCK);
+	do {
+		b = spot_any(run);
+	} while (b.slot == a.slot);
+	slot_lock(b.slot);
+	b.locked = true;
+	move(a.at, to, a.len);
+	random_fill(&run->random, sh->shadow + a.off, PAGE + 100);
+	memcpy(to, sh->shadow + a.off, PAGE + 100);
+	move(b.at, a.at, a.len);
+	move(to, b.at, a.len);
+	memcpy(contents, sh->shadow + a.off, a.len);
+	memcpy(sh->shadow + a.off, sh->shadow + b.off, a.len);
+	memcpy(sh->shadow + b.off, contents, a.len);
+	spot_put(&a);
+	spot_put(&b);
+	munmap(there, sh->slot + BLOCK);
 	return 0;
 }
 
