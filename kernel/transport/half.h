@@ -83,6 +83,26 @@ static inline void odp_half_operation_done(struct odp_half *half)
 	half->fault_err = 0;
 }
 
+/**
+ * odp_half_peek - the packet that comes next
+ * @half: The half. Owner only, who alone takes packets away.
+ *
+ * Return: the packet, still queued, or NULL.
+ */
+static inline struct sk_buff *odp_half_peek(struct odp_half *half)
+{
+	struct sk_buff *skb;
+
+	/* Who adds one after this look kicks the half after that. */
+	if (skb_queue_empty_lockless(&half->rx))
+		return NULL;
+	/* With the lock what was written to the packet is seen, too. */
+	spin_lock_bh(&half->rx.lock);
+	skb = skb_peek(&half->rx);
+	spin_unlock_bh(&half->rx.lock);
+	return skb;
+}
+
 int odp_half_module_init(void);
 void odp_half_module_exit(void);
 

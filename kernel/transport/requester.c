@@ -462,7 +462,7 @@ static int odp_req_send(struct odp_qp *qp)
 /* Takes in one packet; as odp_req_send(). */
 static int odp_req_receive(struct odp_qp *qp)
 {
-	struct sk_buff *skb = skb_peek(&qp->req.half.rx);
+	struct sk_buff *skb = odp_half_peek(&qp->req.half);
 	int err;
 
 	if (!skb)

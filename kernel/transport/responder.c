@@ -502,7 +502,7 @@ static int odp_resp_step(struct odp_qp *qp)
 
 	if (qp->resp.reading)
 		return odp_resp_read_continue(qp) ?: 1;
-	skb = skb_peek(&half->rx);
+	skb = odp_half_peek(half);
 	if (!skb)
 		return 0;
 	err = odp_resp_request(qp, odp_packet(skb));
