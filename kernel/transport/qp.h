@@ -91,7 +91,8 @@ static inline const struct odp_sge *odp_swqe_sge(const struct odp_swqe *swqe)
  * @max_sge: Of one request.
  * @max_inline: Bytes of one request.
  * @tail: Requests taken; others read it by odp_sq_tail().
- * @head: Requests completed. Requester only; others use it as a lower bound.
+ * @head: Requests completed. Requester only; others use it as a lower bound,
+ *	by odp_sq_head().
  */
 struct odp_sq {
 	spinlock_t lock;	/* tail */
@@ -108,6 +109,13 @@ static inline u32 odp_sq_tail(const struct odp_sq *sq)
 {
 	/* Pairs with the release in odp_sq_take(): requests are complete. */
 	return smp_load_acquire(&sq->tail);
+}
+
+/* For others than the requester. */
+static inline u32 odp_sq_head(const struct odp_sq *sq)
+{
+	/* Pairs with the release in odp_requester_complete(). */
+	return smp_load_acquire(&sq->head);
 }
 
 static inline struct odp_swqe *odp_sq_entry(const struct odp_sq *sq, u32 index)

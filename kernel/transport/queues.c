@@ -93,7 +93,7 @@ int odp_sq_take(struct odp_qp *qp)
 		goto out;
 	tail = sq->tail;
 	user = odp_kring_user_index(&sq->kring);
-	if (user - tail > sq->kring.depth - (tail - READ_ONCE(sq->head)))
+	if (user - tail > sq->kring.depth - (tail - odp_sq_head(sq)))
 		goto out;
 	for (; tail != user; tail++)
 		odp_swqe_take(sq, tail);

@@ -88,8 +88,11 @@ void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
 		.opcode = odp_wc_opcode(swqe->wqe.opcode),
 	};
 
-	/* The slot is free before user space can know of it. */
-	WRITE_ONCE(sq->head, sq->head + 1);
+	/*
+	 * The slot is free before user space can know of it. Pairs with
+	 * odp_sq_head(): what was read from it was read before it is written.
+	 */
+	smp_store_release(&sq->head, sq->head + 1);
 	odp_kring_set_kernel_index(&sq->kring, sq->head);
 	if (signaled && !odp_cq_push(odp_qp_send_cq(qp), &cqe,
 				     status != IB_WC_SUCCESS))
