@@ -56,8 +56,8 @@ bool odp_cq_push(struct odp_cq *cq, struct odp_cqe *cqe, bool solicited)
 	ok = !cq->overrun && cq->produced - odp_kring_user_index(&cq->kring) <
 				     cq->kring.depth;
 	if (ok) {
-		memcpy(odp_kring_entry(&cq->kring, cq->produced), cqe,
-		       sizeof(*cqe));
+		odp_kring_copy(odp_kring_entry(&cq->kring, cq->produced), cqe,
+			       sizeof(*cqe));
 		cq->produced++;
 		odp_kring_set_kernel_index(&cq->kring, cq->produced);
 		event = odp_cq_event_due(cq, solicited);

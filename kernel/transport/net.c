@@ -68,7 +68,9 @@ static void odp_net_deliver(struct odp_qp *qp, struct sk_buff *skb, u32 len)
 {
 	struct odp_bth *bth = odp_packet(skb)->bth;
 
-	if (!odp_packet_from_peer(qp, skb) ||
+	/* Before that there is no address that could be compared. */
+	if (!odp_qp_state_receives(odp_qp_state(qp)) ||
+	    !odp_packet_from_peer(qp, skb) ||
 	    odp_packet(skb)->len > ODP_MAX_PAYLOAD ||
 	    (be16_to_cpu(bth->pkey) ^ qp->pkey) & 0x7fff) {
 		odp_count(qp->dev, ODP_STAT_RX_DROPPED);

@@ -66,10 +66,9 @@ static void odp_swqe_take(struct odp_sq *sq, u32 index)
 	const struct odp_send_wqe *entry = odp_kring_entry(&sq->kring, index);
 	struct odp_swqe *swqe = odp_sq_entry(sq, index);
 
-	memcpy(&swqe->wqe, entry, sizeof(*entry));
-	memcpy(swqe + 1, entry + 1, sq->kring.stride - sizeof(*entry));
-	/* From here on only the copy is read. */
-	barrier();
+	odp_kring_copy(&swqe->wqe, entry, sizeof(*entry));
+	odp_kring_copy(swqe + 1, entry + 1,
+		       sq->kring.stride - sizeof(*entry));
 	odp_swqe_check(sq, swqe);
 }
 
@@ -133,8 +132,8 @@ bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status)
 		rwqe->num_sge = 0;
 		*status = IB_WC_LOC_QP_OP_ERR;
 	}
-	memcpy(rwqe->sge, wqe + 1, rwqe->num_sge * sizeof(*rwqe->sge));
-	barrier();
+	odp_kring_copy(rwqe->sge, wqe + 1,
+		       rwqe->num_sge * sizeof(*rwqe->sge));
 	rwqe->length = odp_sge_length(rwqe->sge, rwqe->num_sge);
 
 	rq->head++;

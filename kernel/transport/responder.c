@@ -159,7 +159,8 @@ static bool odp_resp_need_rwqe(struct odp_qp *qp)
 	if (qp->resp.have_rwqe)
 		return true;
 	if (!odp_rq_take(qp, &status)) {
-		odp_resp_nak(qp, ODP_AETH_RNR | qp->attr.min_rnr_timer);
+		odp_resp_nak(qp, ODP_AETH_RNR |
+				 READ_ONCE(qp->attr.min_rnr_timer));
 		return false;
 	}
 	qp->resp.have_rwqe = true;

@@ -5,6 +5,8 @@
 #ifndef ODP_RING_H
 #define ODP_RING_H
 
+#include <linux/compiler.h>
+#include <linux/string.h>
 #include <linux/types.h>
 
 #include "../uapi/odp-abi.h"
@@ -28,6 +30,23 @@ static inline void *odp_kring_entry(const struct odp_kring *kring, u32 index)
 {
 	return (void *)(kring->ring + 1) +
 	       (size_t)(index & (kring->depth - 1)) * kring->stride;
+}
+
+/**
+ * odp_kring_copy - copies out of or into a ring
+ * @to: Memory of the ring, or of the kernel.
+ * @from: The other.
+ * @len: Bytes.
+ *
+ * User space may write to the ring at the same time, and then gets what it
+ * deserves: the copy is some mixture, but is not read a second time.
+ */
+static inline void odp_kring_copy(void *to, const void *from, size_t len)
+{
+	/* Whatever user space does: see above. */
+	data_race(memcpy(to, from, len));
+	/* From here on only the copy is read. */
+	barrier();
 }
 
 static inline u32 odp_kring_user_index(const struct odp_kring *kring)

@@ -80,7 +80,7 @@ int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
 {
 	struct odp_window *win;
 
-	if (!(qp->access & access))
+	if (!(READ_ONCE(qp->access) & access))
 		return -EACCES;
 	if (!remote->left)
 		return 0;

@@ -252,16 +252,20 @@ static int odp_qp_set_path(struct odp_qp *qp, const struct ib_qp_attr *attr,
 	return 0;
 }
 
-/* Attributes that may change in any state; read without a lock. */
+/*
+ * The access flags and the RNR timer may change in any state and are read
+ * without a lock; a packet under way may still meet the old ones. The others
+ * change in states in which nobody reads them.
+ */
 static void odp_qp_set_limits(struct odp_qp *qp, const struct ib_qp_attr *attr,
 			      int mask)
 {
 	if (mask & IB_QP_ACCESS_FLAGS) {
 		qp->attr.qp_access_flags = attr->qp_access_flags;
-		qp->access = attr->qp_access_flags;
+		WRITE_ONCE(qp->access, attr->qp_access_flags);
 	}
 	if (mask & IB_QP_MIN_RNR_TIMER)
-		qp->attr.min_rnr_timer = attr->min_rnr_timer;
+		WRITE_ONCE(qp->attr.min_rnr_timer, attr->min_rnr_timer);
 	if (mask & IB_QP_MAX_QP_RD_ATOMIC)
 		qp->attr.max_rd_atomic = attr->max_rd_atomic;
 	if (mask & IB_QP_MAX_DEST_RD_ATOMIC)
