@@ -164,6 +164,7 @@ struct odp_rq {
  * @unasked: PSNs sent since an acknowledgment was asked for.
  * @retries: Retries left until there is progress.
  * @rnr_retries: The same for RNR NAKs.
+ * @timeouts: Timeouts since there was progress.
  * @rnr_wait: Waiting for @rnr_timer.
  * @gap: A response was lost and the retry for it is under way.
  * @missed_answer: The page that was missed last was for an answer's data.
@@ -188,6 +189,7 @@ struct odp_requester {
 	u32 unasked;
 	u8 retries;
 	u8 rnr_retries;
+	u8 timeouts;
 	bool rnr_wait;
 	bool gap;
 	bool missed_answer;

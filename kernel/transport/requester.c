@@ -33,9 +33,11 @@ static bool odp_req_outstanding(const struct odp_requester *req)
 	return req->una != req->max_psn;
 }
 
+/* IBTA 9.7.6.1.3 allows for up to four times the timeout. */
 static void odp_req_set_deadline(struct odp_qp *qp)
 {
-	qp->req.deadline = jiffies + qp->ack_timeout;
+	qp->req.deadline = jiffies +
+			   (qp->ack_timeout << min_t(u8, qp->req.timeouts, 2));
 }
 
 /**
@@ -48,6 +50,7 @@ void odp_requester_progress(struct odp_qp *qp)
 
 	req->retries = qp->attr.retry_cnt;
 	req->rnr_retries = qp->attr.rnr_retry;
+	req->timeouts = 0;
 	req->rnr_wait = false;
 	req->gap = false;
 	odp_req_set_deadline(qp);
@@ -213,6 +216,7 @@ void odp_requester_rnr(struct odp_qp *qp, u8 timer)
 		req->rnr_retries--;
 	/* The peer is alive. */
 	req->retries = qp->attr.retry_cnt;
+	req->timeouts = 0;
 	req->reads = 0;
 	req->unasked = 0;
 	odp_requester_seek(qp, req->una);
@@ -254,6 +258,7 @@ static bool odp_req_timers(struct odp_qp *qp)
 	    time_before(jiffies, req->deadline))
 		return true;
 	odp_count(qp->dev, ODP_STAT_TX_TIMEOUTS);
+	req->timeouts++;
 	return odp_requester_go_back(qp);
 }
 
@@ -352,7 +357,8 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 		.psn = req->psn,
 		.len = len,
 		.solicited = last && swqe->wqe.flags & IB_SEND_SOLICITED,
-		.ack_req = last || req->unasked + 1 >= ODP_ACK_INTERVAL,
+		.ack_req = last || req->timeouts ||
+			   req->unasked + 1 >= ODP_ACK_INTERVAL,
 		.reth = &remote,
 		.imm = swqe->wqe.imm_data,
 	};
@@ -414,12 +420,18 @@ static void odp_req_send_read(struct odp_qp *qp, struct odp_swqe *swqe)
 		odp_packet_xmit(qp, skb);
 }
 
-/* May the next packet, which takes that many PSNs, be sent now? */
+/*
+ * May the next packet, which takes that many PSNs, be sent now? After a timeout
+ * a single one is, until the peer answers: it may have all of them already and
+ * be slow, and would be slower with all of them once more in its way.
+ */
 static bool odp_req_room(const struct odp_qp *qp, const struct odp_swqe *swqe)
 {
 	const struct odp_requester *req = &qp->req;
 	u32 out = odp_psn_diff(req->psn, req->una);
 
+	if (out && req->timeouts)
+		return false;
 	if (swqe->wqe.opcode != IB_WR_RDMA_READ)
 		return out < ODP_WINDOW;
 	return req->reads < qp->attr.max_rd_atomic &&
@@ -572,6 +584,7 @@ void odp_requester_reset(struct odp_qp *qp)
 	req->missed_answer = false;
 	req->was_parked = false;
 	req->gap = false;
+	req->timeouts = 0;
 }
 
 /**
