@@ -6,7 +6,9 @@ usage() {
 	cat <<-'END'
 	usage: ./test.sh [NAME...]     run all tests, or those named
 	       ./test.sh --debug-kernel [NAME...]
-	                               the guest's tests on a kernel with KASAN, lockdep, ...
+	                               the same on a kernel with KASAN, lockdep, kmemleak
+	       ./test.sh --debug-kernel=kcsan [NAME...]
+	                               and on one with KCSAN
 	       ./test.sh --list        name them
 	       ./test.sh --shell       a prompt in the guest, with everything installed
 	       ./test.sh --help
@@ -15,7 +17,8 @@ usage() {
 	stock kernel in QEMU and runs the tests there. The last line counts them. Files:
 	build/vm/results has each test's output and, where one failed, the console.
 	With --debug-kernel, which builds its kernel first (10 minutes, once), that is
-	build/debug/vm/results, and all limits of time are ODP_SLOW (5) times as long.
+	build/kasan/vm/results (build/kcsan/...), and all limits of time are ODP_SLOW (5)
+	times as long.
 
 	Environment: ODP_CACHE, ODP_BUILD (directories), ODP_MEMORY (MiB), ODP_SWAP,
 	ODP_CPUS, ODP_ACCEL (kvm or tcg), ODP_CMDLINE (for the kernel).
@@ -23,10 +26,10 @@ usage() {
 }
 
 cd "$(dirname "$0")"
-if [ "${1:-}" = --debug-kernel ]; then
-	shift
-	export ODP_DEBUG_KERNEL=1
-fi
+case ${1:-} in
+--debug-kernel) export ODP_DEBUG_KERNEL=kasan; shift ;;
+--debug-kernel=*) export ODP_DEBUG_KERNEL=${1#*=}; shift ;;
+esac
 # shellcheck source=tests/vm/setup.sh
 . tests/vm/setup.sh
 # shellcheck source=tests/vm/guest.sh

@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 #
-# The kernel of "./test.sh --debug-kernel": small, with KASAN, lockdep, kmemleak
-# and fault injection, built from Debian's package of the source by
-# debug-kernel.config. setup.sh takes this in when ODP_DEBUG_KERNEL is set.
+# The kernels of "./test.sh --debug-kernel": small, with fault injection, built
+# from Debian's package of the source by debug-kernel.config. setup.sh takes this
+# in when ODP_DEBUG_KERNEL is set, and that says which:
+#
+#   kasan   KASAN, lockdep, kmemleak, DEBUG_OBJECTS and more
+#   kcsan   KCSAN, which cannot be had with KASAN: what debug-kernel-kcsan.config
+#           changes. Only the module is instrumented, not the kernel, so that one
+#           side at least of every race that is reported is the module's. (What
+#           the kernel's own code writes meanwhile shows as a value that has
+#           changed: a race of unknown origin.)
 # shellcheck disable=SC2154,SC2034 # the variables of setup.sh, and variables for it
 #
 # The cache keeps, for one version of source and configuration, the image, its
@@ -16,19 +23,19 @@ debug_kernel_packages=(bc bison flex libelf-dev linux-source-6.1 xz-utils)
 : "${ODP_SLOW:=5}" "${ODP_MEMORY:=3072}" "${ODP_SILENCE:=180}"
 export ODP_SLOW ODP_MEMORY ODP_SILENCE
 
-# With ACPI's interrupt links, each takes 25 s of the boot under emulation.
-lane_cmdline="acpi=noirq odp.slow=$ODP_SLOW"
+# With ACPI's interrupt links, each takes 25 s of the boot under emulation; and a busy
+# host makes the kernel think that its timer does not work.
+lane_cmdline="acpi=noirq no_timer_check odp.slow=$ODP_SLOW"
 
 setup_debug_kernel() {
 	local key
 
-	need_packages "${debug_kernel_packages[@]}"
 	key=$({
 		dpkg-query -W linux-source-6.1
-		cat "$top/tests/vm/debug-kernel.config"
-		declare -f unpack_source configure_kernel keep_kernel external_build_files
+		debug_kernel_options
+		declare -f unpack_source configure_kernel build_kernel keep_kernel external_build_files
 	} | sha256sum | cut -c 1-12)
-	kernel_dir=$cache/debug-kernel/$key
+	kernel_dir=$cache/debug-kernel-$ODP_DEBUG_KERNEL/$key
 	[ -e "$kernel_dir/release" ] || make_debug_kernel
 	kernel=$(cat "$kernel_dir/release")
 	kernel_headers=$kernel_dir/build
@@ -37,17 +44,25 @@ setup_debug_kernel() {
 	export KCFLAGS=-g UBSAN_SANITIZE=y
 }
 
+# The options of this kernel; what the second file says of one is what counts.
+debug_kernel_options() {
+	local files=("$top/tests/vm/debug-kernel.config")
+
+	[ "$ODP_DEBUG_KERNEL" = kasan ] || files+=("$top/tests/vm/debug-kernel-$ODP_DEBUG_KERNEL.config")
+	awk '/^(# )?CONFIG_/ { split($0, word, /[ =]/); name = word[1] == "#" ? word[2] : word[1]; option[name] = $0 }
+		END { for (name in option) print option[name] }' "${files[@]}" | sort
+}
+
 make_debug_kernel() {
-	local part=$kernel_dir.part log=$cache/debug-kernel.log
+	local part=$kernel_dir.part log=$cache/debug-kernel-$ODP_DEBUG_KERNEL.log
 	local tree=$part/tree
 
-	say "building the debug kernel (once; about 10 minutes on two CPUs; output in $log)"
-	rm -rf "$cache/debug-kernel"
+	say "building the debug kernel, $ODP_DEBUG_KERNEL (once; about 10 minutes on two CPUs; output in $log)"
+	rm -rf "${kernel_dir%/*}"
 	mkdir -p "$tree"
 	{
 		unpack_source "$tree" && configure_kernel "$tree" &&
-			make -C "$tree" -j"$(nproc)" bzImage modules &&
-			keep_kernel "$tree" "$part"
+			build_kernel "$tree" && keep_kernel "$tree" "$part"
 	} >"$log" 2>&1 || {
 		tail -n 30 "$log" >&2
 		die "the debug kernel's build failed (all of its output: $log)"
@@ -70,12 +85,13 @@ unpack_source() {
 }
 
 configure_kernel() {
-	local fragment=$top/tests/vm/debug-kernel.config
+	local fragment=$1/odp.config
 
 	# 6.1 rules out the filter by stack on x86-64, where stacks were no good
 	# once; later kernels have it.
 	sed -i '/^config FAULT_INJECTION_STACKTRACE_FILTER/,/^config ARCH/ { /depends on !X86_64/d }' \
 		"$1/lib/Kconfig.debug"
+	debug_kernel_options >"$fragment"
 	make -C "$1" tinyconfig &&
 		(cd "$1" && scripts/kconfig/merge_config.sh -m .config "$fragment") &&
 		make -C "$1" olddefconfig &&
@@ -98,6 +114,11 @@ configured() {
 	[ -z "$refused" ] && return
 	printf 'the configuration does not take:\n%s\n' "$refused"
 	return 1
+}
+
+# Without KCSAN's instrumentation: see above.
+build_kernel() {
+	KCSAN_SANITIZE=n make -C "$1" -j"$(nproc)" bzImage modules
 }
 
 # keep_kernel TREE TO: as a package would be, with the build directory of

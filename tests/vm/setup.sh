@@ -10,8 +10,12 @@
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${ODP_CACHE:-$top/.cache}
-# The lane with the debug kernel has a build of its own.
-build=${ODP_BUILD:-$top/build${ODP_DEBUG_KERNEL:+/debug}}
+# The lanes with a debug kernel (debug-kernel.sh) have builds of their own.
+case ${ODP_DEBUG_KERNEL:-} in
+'' | kasan | kcsan) ;;
+*) printf 'error: ODP_DEBUG_KERNEL is kasan or kcsan, not %s\n' "$ODP_DEBUG_KERNEL" >&2; exit 1 ;;
+esac
+build=${ODP_BUILD:-$top/build${ODP_DEBUG_KERNEL:+/$ODP_DEBUG_KERNEL}}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
 
@@ -214,16 +218,33 @@ setup_build() {
 	exec 8>&-
 }
 
-# One set-up at a time in a cache: others may be at work in the same tree.
+# One set-up at a time in a cache: others may be at work in the same tree. Those
+# who do not need a debug kernel do not wait for one.
 setup_guest() {
 	check_host
-	exec 7>"$cache/.lock"
-	flock -n 7 || { say "waiting for another set-up in $cache"; flock 7; }
+	lock_cache .lock
 	need_packages "${host_packages[@]}"
-	if [ -n "${ODP_DEBUG_KERNEL:-}" ]; then setup_debug_kernel; else setup_kernel; fi
+	if [ -n "${ODP_DEBUG_KERNEL:-}" ]; then
+		need_packages "${debug_kernel_packages[@]}"
+	else
+		setup_kernel
+		setup_initramfs
+	fi
 	setup_root
-	setup_initramfs
+	if [ -n "${ODP_DEBUG_KERNEL:-}" ]; then
+		lock_cache ".lock-$ODP_DEBUG_KERNEL"
+		setup_debug_kernel
+		setup_initramfs
+	fi
 	exec 7>&-
+}
+
+# In place of the lock that is held.
+lock_cache() {
+	exec 7>"$cache/$1"
+	flock -n 7 && return
+	say "waiting for another set-up in $cache"
+	flock 7
 }
 
 if [ -n "${ODP_DEBUG_KERNEL:-}" ]; then

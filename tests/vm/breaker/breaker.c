@@ -3,6 +3,7 @@
  * Breaks the guest's kernel in the way that the parameter "how" says, to see
  * that the test harness notices. Never load it anywhere else.
  */
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
@@ -10,7 +11,7 @@
 
 static char *how = "";
 module_param(how, charp, 0);
-MODULE_PARM_DESC(how, "warning, oops, hang, uaf, locks or leak");
+MODULE_PARM_DESC(how, "warning, oops, hang, uaf, locks, leak or race");
 
 /* Runs on every CPU, with interrupts off. */
 static int breaker_spin(void *unused)
@@ -54,6 +55,33 @@ static noinline void breaker_leak(void)
 	}
 }
 
+static long breaker_count;
+
+static int breaker_racer(void *unused)
+{
+	while (!kthread_should_stop()) {
+		breaker_count++;
+		barrier();
+		cond_resched();
+	}
+	return 0;
+}
+
+static void breaker_race(void)
+{
+	struct task_struct *racer = kthread_run(breaker_racer, NULL, "racer");
+	unsigned long end = jiffies + 10 * HZ;
+
+	if (IS_ERR(racer))
+		return;
+	while (time_before(jiffies, end)) {
+		breaker_count++;
+		barrier();
+		cond_resched();
+	}
+	kthread_stop(racer);
+}
+
 static int __init breaker_init(void)
 {
 	if (!strcmp(how, "warning"))
@@ -66,6 +94,8 @@ static int __init breaker_init(void)
 		breaker_uaf();
 	else if (!strcmp(how, "leak"))
 		breaker_leak();
+	else if (!strcmp(how, "race"))
+		breaker_race();
 	else if (!strcmp(how, "locks")) {
 		breaker_lock(&breaker_a, &breaker_b);
 		breaker_lock(&breaker_b, &breaker_a);
