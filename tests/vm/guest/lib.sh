@@ -258,6 +258,7 @@ client() {
 		cat "$client_out"
 		echo "--- the server:"
 		cat "$server_out"
+		show_counters
 		fail "the client '$*' ended with status $status"
 	fi
 	end_server
@@ -276,6 +277,21 @@ memory_cgroup() {
 	[ ! -d "$root/$1" ] || rmdir "$root/$1"
 	mkdir "$root/$1"
 	echo "$root/$1"
+}
+
+# What the devices have counted, all but zeros: a line each.
+show_counters() {
+	local device counter value line
+
+	for device in /sys/class/infiniband/*; do
+		line=
+		for counter in "$device"/ports/1/hw_counters/*; do
+			[ -r "$counter" ] || continue
+			value=$(<"$counter")
+			[ "$value" = 0 ] || line+=" ${counter##*/} $value"
+		done
+		echo "--- ${device##*/}:$line"
+	done
 }
 
 # --- Counts that must come back to where they were ---------------------------
