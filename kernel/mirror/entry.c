@@ -275,7 +275,8 @@ static void odp_entry_return(unsigned long *entry)
 {
 	if (*entry & ODP_ENTRY_DIRTY)
 		set_page_dirty(pfn_to_page(*entry >> PAGE_SHIFT));
-	WRITE_ONCE(*entry, 0);
+	if (*entry)
+		WRITE_ONCE(*entry, 0);
 }
 
 static unsigned int odp_leaf_drop(struct odp_leaf *leaf, unsigned int first,
@@ -313,14 +314,14 @@ static void odp_leaf_return(struct odp_leaf *leaf, unsigned int first,
 
 	odp_entry_return(&leaf->huge);
 	for (i = first; i <= last; i++) {
-		struct odp_row *row = leaf->rows[i / ODP_ROW_PAGES];
+		/* A fault may make one now. Pairs with odp_leaf_make_row(). */
+		struct odp_row *row = READ_ONCE(leaf->rows[i / ODP_ROW_PAGES]);
 
 		if (!row) {
 			i |= ODP_ROW_PAGES - 1;
 			continue;
 		}
-		if (*odp_small_entry(leaf, i))
-			odp_entry_return(odp_small_entry(leaf, i));
+		odp_entry_return(&row->entries[i % ODP_ROW_PAGES]);
 		clear_bit(i % ODP_ROW_PAGES, row->young);
 	}
 }

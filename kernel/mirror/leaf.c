@@ -134,7 +134,7 @@ static int odp_leaf_make_row(struct odp_leaf *leaf, unsigned int i)
 
 	spin_lock_bh(&leaf->lock);
 	if (!leaf->rows[i]) {
-		/* Pairs with the READ_ONCE() of odp_row_young(). */
+		/* Pairs with odp_row_young() and odp_leaf_return(). */
 		smp_store_release(&leaf->rows[i], row);
 		row = NULL;
 	}

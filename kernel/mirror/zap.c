@@ -54,8 +54,8 @@ u64 odp_zaps_in_block(struct odp_mirror *mirror, unsigned long index)
 		int slot = __ffs64(mask);
 		struct odp_zap *zap = &mirror->zaps[slot];
 
-		if (zap->state != ODP_ZAP_ENDING && zap->start <= last &&
-		    zap->end > start)
+		if (READ_ONCE(zap->state) != ODP_ZAP_ENDING &&
+		    zap->start <= last && zap->end > start)
 			bits |= BIT_ULL(slot);
 		mask &= mask - 1;
 	}
@@ -157,9 +157,9 @@ void odp_zap_start(struct odp_mirror *mirror, unsigned long start,
 
 	odp_zap_walk(mirror, start, end, odp_zap_bit(mirror, zap), unmap,
 		     may_sleep);
-	/* Only this thread, in odp_zap_end(), needs to see it in time. */
 	if (zap)
-		WRITE_ONCE(zap->state, ODP_ZAP_ACTIVE);
+		/* Pairs with odp_zap_find(): who takes it, sees the walk over. */
+		smp_store_release(&zap->state, ODP_ZAP_ACTIVE);
 }
 
 /*
@@ -176,7 +176,8 @@ static struct odp_zap *odp_zap_find(struct odp_mirror *mirror,
 	while (mask) {
 		struct odp_zap *zap = &mirror->zaps[__ffs64(mask)];
 
-		if (READ_ONCE(zap->state) == ODP_ZAP_ACTIVE &&
+		/* Pairs with odp_zap_start(). */
+		if (smp_load_acquire(&zap->state) == ODP_ZAP_ACTIVE &&
 		    zap->start == start && zap->end == end) {
 			zap->state = ODP_ZAP_ENDING;
 			return zap;
