@@ -266,7 +266,8 @@ uint64_t value_in(const char *path, const char *name)
 static const char *const counter_names[] = {
 	"tx_retries", "tx_timeouts", "rnr_nak_sent", "seq_nak_sent", "duplicate_requests",
 	"page_waits", "rx_dropped",
-	"odp_leaves", "odp_faults", "odp_fault_pages", "odp_faults_joined",
+	"odp_leaves", "odp_faults", "odp_fault_pages", "odp_prefetched_pages",
+	"odp_faults_joined",
 	"odp_fault_retries", "odp_faults_direct", "odp_fault_errors",
 };
 
