@@ -159,6 +159,20 @@ const struct scenario scenarios[] = {
 			{ "close", world_close, NULL },
 		},
 	}, {
+		.name = "late-for-page",
+		.bound = 2,
+		.setup = setup_holding,
+		.threads = {
+			{ "remap", world_remap, NULL },
+		},
+	}, {
+		.name = "late-for-error",
+		.bound = 2,
+		.setup = setup_nothing,
+		.threads = {
+			{ "map", world_map, NULL },
+		},
+	}, {
 		.name = "join",
 		.bound = 2,
 		.setup = setup_empty,

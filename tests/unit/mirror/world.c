@@ -191,6 +191,22 @@ void setup_faulting(void)
 		sim_fail("no fault");
 }
 
+void setup_holding(void)
+{
+	setup_empty();
+	fake_populate(FAKE_START, USED);
+	/* As if it had waited in vain all that often */
+	shared.waiter.tries = 100;
+	if (accessor_fault(&shared))
+		sim_fail("no fault");
+}
+
+void setup_nothing(void)
+{
+	if (accessor_fault(&shared))
+		sim_fail("no fault");
+}
+
 void setup_crowd(void)
 {
 	setup_empty();

@@ -48,6 +48,9 @@ void world_detach(void *unused);
 void world_prefetch(void *range);
 void world_prefetch_later(void *range);
 void world_prefetch_cancel(void *unused);
+/* Gives the process a page 0, another one or its first, and works on it. */
+void world_remap(void *unused);
+void world_map(void *unused);
 /* Ends one of the zaps that keep a slot, and begins another. */
 void world_next_slot(void *unused);
 
@@ -55,6 +58,9 @@ void world_next_slot(void *unused);
 void setup_empty(void);
 void setup_mirrored(void);
 void setup_huge(void);
+/* A service that will hold page 0; one for a page 0 that is not there. */
+void setup_holding(void);
+void setup_nothing(void);
 /* The first two, with a service queued; the first, with all slots taken. */
 void setup_faulting_new(void);
 void setup_faulting(void);
