@@ -144,7 +144,6 @@ static int odp_service_pin(struct odp_fault *fault, struct page **pages)
 	odp_fault_withdraw(fault);
 	n = odp_service_lookup(fault, fault->start, fault->npages, pages, 0,
 			       true);
-
 	if (n < 0)
 		return n;
 	odp_stat_add(ODP_STAT_FAULT_DIRECT, 1);
