@@ -5,7 +5,9 @@
 # from Debian's package of the source by debug-kernel.config. setup.sh takes this
 # in when ODP_DEBUG_KERNEL is set, and that says which:
 #
-#   kasan   KASAN, lockdep, kmemleak, DEBUG_OBJECTS and more
+#   kasan   KASAN, lockdep, kmemleak, DEBUG_OBJECTS and more. Of the kernel's own
+#           code KASAN checks what is handed the module's memory (see
+#           instrument_callees); all of it would be twice as slow.
 #   kcsan   KCSAN, which cannot be had with KASAN: what debug-kernel-kcsan.config
 #           changes. Only the module is instrumented, not the kernel, so that one
 #           side at least of every race that is reported is the module's. (What
@@ -33,7 +35,8 @@ setup_debug_kernel() {
 	key=$({
 		dpkg-query -W linux-source-6.1
 		debug_kernel_options
-		declare -f unpack_source configure_kernel build_kernel keep_kernel external_build_files
+		declare -f unpack_source configure_kernel build_kernel instrument_callees keep_kernel \
+			external_build_files
 	} | sha256sum | cut -c 1-12)
 	kernel_dir=$cache/debug-kernel-$ODP_DEBUG_KERNEL/$key
 	[ -e "$kernel_dir/release" ] || make_debug_kernel
@@ -116,9 +119,23 @@ configured() {
 	return 1
 }
 
-# Without KCSAN's instrumentation: see above.
+# Without instrumentation, but for what instrument_callees says: see above.
 build_kernel() {
-	KCSAN_SANITIZE=n make -C "$1" -j"$(nproc)" bzImage modules
+	instrument_callees "$1" &&
+		KASAN_SANITIZE=n KCSAN_SANITIZE=n make -C "$1" -j"$(nproc)" bzImage modules
+}
+
+# Lists, trees, locks, timers, work, packets, pages, the RDMA core: what finds
+# memory that the module has freed too early. Not what debugs all the time itself.
+instrument_callees() {
+	local dir
+
+	for dir in mm lib kernel kernel/{locking,time} net/{core,ipv4,ipv6} drivers/infiniband/core; do
+		echo 'KASAN_SANITIZE := y' >>"$1/$dir/Makefile"
+	done
+	echo 'KASAN_SANITIZE_kmemleak.o := n' >>"$1/mm/Makefile"
+	echo 'KASAN_SANITIZE_debugobjects.o := n' >>"$1/lib/Makefile"
+	echo 'KASAN_SANITIZE_lockdep.o := n' >>"$1/kernel/locking/Makefile"
 }
 
 # keep_kernel TREE TO: as a package would be, with the build directory of
