@@ -22,10 +22,18 @@
  * With the last two lines of the fault before _start, P is published and then
  * dropped by _start, which waits for the lock and so for a running access.
  */
+#include <linux/moduleparam.h>
+#include <linux/page-flags.h>
+#include <linux/swap.h>
+
 #include "leaf.h"
 
 /* An access holds a leaf for no more than this. */
 #define ODP_CHUNK_MAX	SZ_16K
+
+static bool odp_young = true;
+module_param_named(young, odp_young, bool, 0644);
+MODULE_PARM_DESC(young, "Tell reclaim what devices access (for tests; default: Y)");
 
 /**
  * odp_page_fills_block - can the page be part of a huge page for its block?
@@ -271,12 +279,24 @@ static bool odp_entry_drop(struct odp_leaf *leaf, unsigned long *entry)
 	return true;
 }
 
-static void odp_entry_return(unsigned long *entry)
+/* What is known of the page of a dropped entry goes to the page. */
+static void odp_entry_return(unsigned long *entry, unsigned long *young,
+			     unsigned int bit)
 {
+	struct page *page;
+
+	if (!*entry)
+		return;
+	page = pfn_to_page(*entry >> PAGE_SHIFT);
 	if (*entry & ODP_ENTRY_DIRTY)
-		set_page_dirty(pfn_to_page(*entry >> PAGE_SHIFT));
-	if (*entry)
-		WRITE_ONCE(*entry, 0);
+		set_page_dirty(page);
+	if (test_bit(bit, young)) {
+		clear_bit(bit, young);
+		/* Pages of hugetlb are never reclaimed. */
+		if (READ_ONCE(odp_young) && !PageHuge(page))
+			mark_page_accessed(page);
+	}
+	WRITE_ONCE(*entry, 0);
 }
 
 static unsigned int odp_leaf_drop(struct odp_leaf *leaf, unsigned int first,
@@ -299,11 +319,11 @@ static unsigned int odp_leaf_drop(struct odp_leaf *leaf, unsigned int first,
 }
 
 /*
- * Gives the dirty bits of dropped entries to their pages. The pages are still
- * mapped by the CPU, and any other zap of them waits for the zap lock, so they
- * cannot go away; this is as good as the page table lock under which the
- * kernel does the same. It is done without the leaf's lock, because that one
- * is taken in softirq and those that set_page_dirty() takes are not.
+ * Gives the dirty and accessed bits of dropped entries to their pages. The pages
+ * are still mapped by the CPU, and any other zap of them waits for the zap lock,
+ * so they cannot go away; this is as good as the page table lock under which
+ * the kernel does the same. It is done without the leaf's lock, because that
+ * one is taken in softirq and those that set_page_dirty() takes are not.
  */
 static void odp_leaf_return(struct odp_leaf *leaf, unsigned int first,
 			    unsigned int last)
@@ -312,7 +332,7 @@ static void odp_leaf_return(struct odp_leaf *leaf, unsigned int first,
 
 	lockdep_assert_held(&leaf->zap_lock);
 
-	odp_entry_return(&leaf->huge);
+	odp_entry_return(&leaf->huge, &leaf->huge_young, 0);
 	for (i = first; i <= last; i++) {
 		/* A fault may make one now. Pairs with odp_leaf_make_row(). */
 		struct odp_row *row = READ_ONCE(leaf->rows[i / ODP_ROW_PAGES]);
@@ -321,8 +341,8 @@ static void odp_leaf_return(struct odp_leaf *leaf, unsigned int first,
 			i |= ODP_ROW_PAGES - 1;
 			continue;
 		}
-		odp_entry_return(&row->entries[i % ODP_ROW_PAGES]);
-		clear_bit(i % ODP_ROW_PAGES, row->young);
+		odp_entry_return(&row->entries[i % ODP_ROW_PAGES], row->young,
+				 i % ODP_ROW_PAGES);
 	}
 }
 
@@ -398,6 +418,8 @@ bool odp_leaf_young(struct odp_leaf *leaf, unsigned int first,
 	bool young = false;
 	unsigned int i;
 
+	if (!READ_ONCE(odp_young))
+		return false;
 	/* A huge page is as young as its only bit, whatever part is asked. */
 	if (READ_ONCE(leaf->huge) & ODP_ENTRY_PRESENT)
 		young = odp_bits_young(&leaf->huge_young, 0, 0, clear);

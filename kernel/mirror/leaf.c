@@ -20,6 +20,12 @@
 /* A fault waits for zaps to end for no longer than this, then works directly. */
 #define ODP_QUIET_TIMEOUT	(HZ / 100 + 1)
 
+/*
+ * Charged to the process, but it is not to be killed for want of a leaf: a fault
+ * does without (see odp_service_give_up()).
+ */
+#define ODP_LEAF_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
 atomic64_t odp_mirror_stats[ODP_STAT_COUNT];
 
 static struct kmem_cache *odp_leaf_cache;
@@ -49,7 +55,7 @@ static struct odp_leaf *odp_leaf_alloc(struct odp_mirror *mirror,
 	struct odp_leaf *leaf;
 
 	leaf = kmem_cache_alloc_lru(odp_leaf_cache, &odp_leaf_lru,
-				    GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+				    ODP_LEAF_GFP | __GFP_ZERO);
 	if (!leaf)
 		return NULL;
 	spin_lock_init(&leaf->lock);
@@ -72,7 +78,7 @@ static int odp_leaf_insert(struct odp_mirror *mirror, struct odp_leaf *leaf)
 	xa_lock(&mirror->leaves);
 	/* May drop the lock to allocate, so the bits are looked up after it. */
 	old = __xa_cmpxchg(&mirror->leaves, leaf->index, NULL, leaf,
-			   GFP_KERNEL_ACCOUNT);
+			   ODP_LEAF_GFP);
 	if (!old) {
 		refcount_inc(&leaf->ref);
 		spin_lock_bh(&leaf->lock);
@@ -128,7 +134,7 @@ static int odp_leaf_make_row(struct odp_leaf *leaf, unsigned int i)
 
 	if (READ_ONCE(leaf->rows[i]))
 		return 0;
-	row = kmem_cache_zalloc(odp_row_cache, GFP_KERNEL_ACCOUNT);
+	row = kmem_cache_zalloc(odp_row_cache, ODP_LEAF_GFP);
 	if (!row)
 		return -ENOMEM;
 

@@ -54,8 +54,8 @@ struct odp_row {
  *	memory with its zap. Taken in softirq.
  * @dead: Taken out of the tree, or about to be; nothing may be published any
  *	more. Set with the zap lock held, too.
- * @used: Accessed since the shrinker last came by, which clears it without the
- *	lock.
+ * @used: Accessed since the shrinker last saw it set, which clears it without
+ *	the lock.
  * @present: Number of entries with a translation, the huge one included.
  * @seq: Advances when a zap of any part of the block starts. Wide enough not to
  *	come round while a fault waits for as long as user space likes.
@@ -70,6 +70,7 @@ struct odp_row {
  *	return, and let them go, in between. Never taken in softirq.
  * @mirror: Valid while the leaf is in the tree.
  * @index: Address >> ODP_BLOCK_SHIFT.
+ * @idle_since: When the shrinker cleared @used, in jiffies; the shrinker's.
  * @lru: Place in the shrinker's list; changed with the zap lock held, or by the
  *	shrinker.
  * @ref: One for the tree, one for each fault service.
@@ -89,6 +90,7 @@ struct odp_leaf {
 	spinlock_t zap_lock;	/* return of dirty bits */
 	struct odp_mirror *mirror;
 	unsigned long index;
+	unsigned long idle_since;
 	struct list_head lru;
 	refcount_t ref;
 	struct rcu_head rcu;

@@ -14,7 +14,6 @@
  * such entries are clean, and are freed without a look at the pages.
  */
 #include <linux/mmu_notifier.h>
-#include <linux/moduleparam.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
@@ -30,10 +29,6 @@
 static struct workqueue_struct *odp_mirror_wq;
 /* Mirrors that exist, in whatever state. */
 static atomic_t odp_mirrors = ATOMIC_INIT(0);
-
-static bool odp_young = true;
-module_param_named(young, odp_young, bool, 0644);
-MODULE_PARM_DESC(young, "Tell reclaim what devices access (for tests; default: Y)");
 
 static struct odp_mirror *to_mirror(struct mmu_notifier *mn)
 {
@@ -59,15 +54,13 @@ static ODP_YOUNG_T odp_mn_clear_young(struct mmu_notifier *mn,
 				      struct mm_struct *mm,
 				      unsigned long start, unsigned long end)
 {
-	return READ_ONCE(odp_young) &&
-	       odp_leaves_young(to_mirror(mn), start, end, true);
+	return odp_leaves_young(to_mirror(mn), start, end, true);
 }
 
 static ODP_YOUNG_T odp_mn_test_young(struct mmu_notifier *mn,
 				     struct mm_struct *mm, unsigned long addr)
 {
-	return READ_ONCE(odp_young) &&
-	       odp_leaves_young(to_mirror(mn), addr, addr + PAGE_SIZE, false);
+	return odp_leaves_young(to_mirror(mn), addr, addr + PAGE_SIZE, false);
 }
 
 static void odp_mirror_zap_all(struct odp_mirror *mirror)

@@ -18,6 +18,7 @@
  */
 #include <linux/hugetlb_inline.h>
 #include <linux/memcontrol.h>
+#include <linux/oom.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/userfaultfd_k.h>
@@ -251,6 +252,11 @@ static int odp_service_in_mm(struct odp_fault *fault, struct page **pages)
 		return -EFAULT;
 	if (!mmget_not_zero(mm))
 		return -ESRCH;
+	/* What the OOM reaper has freed is not to be brought in again. */
+	if (check_stable_address_space(mm)) {
+		mmput_async(mm);
+		return -ESRCH;
+	}
 	memcg = get_mem_cgroup_from_mm(mm);
 	old = set_active_memcg(memcg);
 	err = odp_service_span_pages(fault, pages);

@@ -3,10 +3,12 @@
  * The shrinker: leaves that nobody uses go back when memory is short.
  *
  * Leaves are charged to the memory cgroup of the process that they mirror. A
- * leaf of each cgroup that was not accessed since the shrinker last came by is
- * zapped and killed, as if the mapping had gone; the next access makes it anew.
- * So pressure costs faults, never data: dirty bits are returned like in any
- * other zap, while the CPU still maps the pages.
+ * leaf that was not accessed between two visits of the shrinker is zapped and
+ * killed, as if the mapping had gone; the next access makes it anew. So pressure
+ * costs faults, never data: dirty bits are returned like in any other zap, while
+ * the CPU still maps the pages. Under pressure the visits come close upon each
+ * other, many times a second, and in one visit the kernel walks a short list
+ * twice; hence the time that has to be between the two that count.
  *
  * While the shrinker is at a leaf it counts as a zap in progress, so nothing is
  * published in it and the kill succeeds.
@@ -21,12 +23,17 @@
  *						with its lock
  *	zap, kill, put the references		frees
  */
+#include <linux/jiffies.h>
+
 #include "leaf.h"
 #include "../compat/shrinker.h"
 
 struct list_lru odp_leaf_lru;
 /* Shrinkers are called from the moment that they are registered. */
 static bool odp_shrink_ready;
+
+/* A leaf is in use for so long after it was found to be. */
+#define ODP_IDLE_TIME	HZ
 
 /**
  * odp_shrink_add - lets the shrinker know of a new leaf
@@ -59,8 +66,11 @@ static enum lru_status odp_shrink_leaf(struct list_head *item,
 
 	if (READ_ONCE(leaf->used)) {
 		WRITE_ONCE(leaf->used, false);
+		leaf->idle_since = jiffies;
 		return LRU_ROTATE;
 	}
+	if (time_before(jiffies, leaf->idle_since + ODP_IDLE_TIME))
+		return LRU_ROTATE;
 	if (!refcount_inc_not_zero(&mirror->ref))
 		return LRU_SKIP;
 	refcount_inc(&leaf->ref);

@@ -63,6 +63,7 @@ unsigned long *fake_contents(const struct page *page)
 static struct page *page_new(struct page *page, unsigned long addr)
 {
 	page->dirty = false;
+	page->accessed = false;
 	page->owed = false;
 	page->pin_owed = false;
 	page->head = page;
@@ -133,6 +134,13 @@ bool set_page_dirty(struct page *page)
 	page->head->owed = false;
 	__atomic_store_n(&page->head->dirty, true, __ATOMIC_RELAXED);
 	return true;
+}
+
+void mark_page_accessed(struct page *page)
+{
+	if (page->freed)
+		sim_fail("a page is marked accessed that is freed");
+	__atomic_store_n(&page->head->accessed, true, __ATOMIC_RELAXED);
 }
 
 void unpin_user_pages_dirty_lock(struct page **pinned, unsigned long npages,

@@ -58,10 +58,18 @@ void unregister_shrinker(struct shrinker *old)
 	shrinker = NULL;
 }
 
+static unsigned long visits;
+
+unsigned long sim_jiffies(void)
+{
+	return __atomic_load_n(&visits, __ATOMIC_RELAXED) * HZ;
+}
+
 unsigned long sim_shrink(unsigned long nr_to_scan)
 {
 	struct shrink_control sc = { .nr_to_scan = nr_to_scan };
 
+	__atomic_fetch_add(&visits, 1, __ATOMIC_RELAXED);
 	return shrinker->scan_objects(shrinker, &sc);
 }
 

@@ -140,9 +140,13 @@ static void test_young(void **state)
 	/* Over the border of two blocks, and of those that there are. */
 	assert_true(fake_young(FAKE_ADDR(500), 1500, true));
 	assert_false(fake_young(FAKE_ADDR(0), 2000, true));
-	/* A page that comes back is not young. */
+	/* Told at the zap; a page that comes back is not young. */
 	unit_touch(FAKE_ADDR(63), false);
-	fake_reclaim(FAKE_ADDR(63), 1);
+	fake_zap_start(FAKE_ADDR(62), 2, MMU_NOTIFY_CLEAR);
+	assert_false(fake_page(FAKE_ADDR(62))->accessed);
+	assert_true(fake_page(FAKE_ADDR(63))->accessed);
+	fake_clear(FAKE_ADDR(62), 2);
+	fake_zap_end(FAKE_ADDR(62), 2, MMU_NOTIFY_CLEAR);
 	unit_mirrored(FAKE_ADDR(63), 1, false);
 	assert_false(fake_young(FAKE_ADDR(63), 1, false));
 }
@@ -166,10 +170,11 @@ static void test_huge(void **state)
 	assert_false(fake_young(FAKE_ADDR(512), 512, true));
 	unit_touch(FAKE_ADDR(1000), true);
 	assert_true(fake_young(FAKE_ADDR(513), 1, false));
-	/* It goes as a whole, and so does its dirty bit. */
+	/* It goes as a whole, and so do its dirty and accessed bits. */
 	fake_page(FAKE_ADDR(512))->dirty = false;
 	fake_zap_start(FAKE_ADDR(900), 1, MMU_NOTIFY_CLEAR);
 	assert_true(fake_page(FAKE_ADDR(512))->dirty);
+	assert_true(fake_page(FAKE_ADDR(512))->accessed);
 	assert_false(unit_can(FAKE_ADDR(512), false));
 	fake_clear(FAKE_ADDR(900), 1);
 	fake_zap_end(FAKE_ADDR(900), 1, MMU_NOTIFY_CLEAR);
@@ -280,15 +285,28 @@ static void test_leaves(void **state)
 	odp_leaf_put(other);
 }
 
+/* What the OOM reaper has been at is not served, and the kernel not asked for memory. */
+static void test_reaped(void **state)
+{
+	(void)state;
+	fake_map(FAKE_ADDR(0), 4, true);
+	fake_mm.unstable = true;
+	assert_int_equal(unit_fault(FAKE_ADDR(0), 1, true), -ESRCH);
+	assert_int_equal(unit_leaves(), 0);
+	fake_mm.unstable = false;
+	assert_int_equal(unit_fault(FAKE_ADDR(0), 1, true), 0);
+}
+
 /* An idle leaf goes; one that was accessed since the last time does not. */
 static void test_shrink(void **state)
 {
 	(void)state;
 	unit_mirrored(FAKE_ADDR(0), 4, true);
 	unit_mirrored(FAKE_ADDR(512), 4, true);
-	assert_int_equal(sim_shrink(2), 0);
+	/* Each is met twice in a visit. */
+	assert_int_equal(sim_shrink(4), 0);
 	unit_touch(FAKE_ADDR(0), true);
-	assert_int_equal(sim_shrink(2), 1);
+	assert_int_equal(sim_shrink(4), 1);
 	assert_int_equal(unit_leaves(), 1);
 	assert_true(unit_can(FAKE_ADDR(0), true));
 	assert_false(unit_can(FAKE_ADDR(512), true));
@@ -310,7 +328,7 @@ int main(void)
 		TEST(dirty),	 TEST(writeback),  TEST(young),
 		TEST(huge),	 TEST(huge_after_small), TEST(zap_ranges),
 		TEST(unmap_kills), TEST(missing),  TEST(leaves),
-		TEST(shrink),
+		TEST(reaped),	 TEST(shrink),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

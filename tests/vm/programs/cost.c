@@ -175,12 +175,17 @@ static struct usage fill(const struct kind *kind, char *memory, struct ibv_mr *m
 	return usage();
 }
 
-static void shrink(void)
+/* A leaf is idle when it was not accessed for a second after the shrinker saw it. */
+static void twice(void (*visit)(void))
 {
-	int i;
+	visit();
+	pause_ms(1100);
+	visit();
+}
 
-	for (i = 0; i < 8; i++)
-		write_file("/proc/sys/vm/drop_caches", "2");
+static void drop_caches(void)
+{
+	write_file("/proc/sys/vm/drop_caches", "2");
 }
 
 static void reclaim(void)
@@ -206,11 +211,11 @@ static void measure(const struct kind *kind)
 
 	full = fill(kind, memory, mr);
 	check_cost(kind, &before, &full);
-	shrink();
+	twice(drop_caches);
 	check_back("drop_caches", &before, &full);
 	touch(kind, memory, mr, true);
 	if (!huge) {
-		reclaim();
+		twice(reclaim);
 		check_back("memory.reclaim", &before, &full);
 		touch(kind, memory, mr, true);
 	}
@@ -222,7 +227,7 @@ static void measure(const struct kind *kind)
 	fill(kind, memory, mr);
 	/* The device keeps what it knows for the next registration. */
 	CHECK(!ibv_dereg_mr(mr));
-	shrink();
+	twice(drop_caches);
 	check_back("deregistration and drop_caches", &before, &full);
 	CHECK(!munmap(memory, kind->size));
 }

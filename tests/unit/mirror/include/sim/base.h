@@ -30,6 +30,7 @@ typedef unsigned int gfp_t;
 #define __GFP_ACCOUNT		0x4u
 #define __GFP_NORETRY		0x8u
 #define __GFP_ZERO		0x10u
+#define __GFP_RETRY_MAYFAIL	0x20u
 #define GFP_ATOMIC		0u
 #define GFP_NOWAIT		0u
 #define GFP_KERNEL		__GFP_DIRECT_RECLAIM
@@ -40,6 +41,10 @@ typedef unsigned int gfp_t;
 #define PAGE_MASK		(~(PAGE_SIZE - 1))
 #define SZ_16K			0x4000
 #define HZ			250
+/* Advances by a second with each visit of the shrinker. */
+unsigned long sim_jiffies(void);
+#define jiffies			sim_jiffies()
+#define time_before(a, b)	((long)((a) - (b)) < 0)
 #define BITS_PER_LONG		64
 #define BIT(n)			(1UL << (n))
 #define BIT_ULL(n)		(1ULL << (n))

@@ -97,6 +97,7 @@ unsigned long sim_shrink(unsigned long nr_to_scan);
  * @head: First page of the huge page; itself for a small page.
  * @nr: Of the head: pages of the huge page, or 1.
  * @dirty: Its contents are newer than what is on disk.
+ * @accessed: Marked so.
  * @owed: Written through an entry and not marked dirty since.
  * @pin_owed: The same, by one who has it pinned.
  * @freed: Nobody has it.
@@ -106,6 +107,7 @@ struct page {
 	struct page *head;
 	unsigned int nr;
 	bool dirty;
+	bool accessed;
 	bool owed;
 	bool pin_owed;
 	bool freed;
@@ -120,6 +122,7 @@ unsigned long page_to_pfn(const struct page *page);
 void *page_address(const struct page *page);
 void put_page(struct page *page);
 bool set_page_dirty(struct page *page);
+void mark_page_accessed(struct page *page);
 void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages,
 				 bool dirty);
 
@@ -132,6 +135,9 @@ static inline unsigned long compound_nr(struct page *page)
 {
 	return page->nr;
 }
+
+/* Of hugetlb */
+#define PageHuge(page)	((void)(page), false)
 
 static inline bool PageCompound(struct page *page)
 {
@@ -167,11 +173,17 @@ struct mm_struct {
 	atomic_t mm_users;
 	atomic_t mm_count;
 	unsigned long task_size;
+	bool unstable;
 	struct rw_semaphore mmap_lock;
 	spinlock_t page_table_lock;
 	struct mmu_notifier *notifier;
 	struct work_struct exit;
 };
+
+static inline int check_stable_address_space(struct mm_struct *mm)
+{
+	return mm->unstable;
+}
 
 struct task_struct {
 	struct mm_struct *mm;
