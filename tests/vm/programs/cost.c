@@ -162,9 +162,11 @@ static void check_cost(const struct kind *kind, const struct usage *before, cons
 	printf("%s: %.1f bytes for each of %llu pages (at most %u); the cgroup is charged %.1f\n",
 	       kind->name, each, (unsigned long long)pages, kind->bytes_max, charged);
 	CHECK(full->leaves - before->leaves == kind->size / BLOCK);
-	CHECK(each <= kind->bytes_max);
-	/* The tree's nodes and what else the cgroup has, too */
-	CHECK(charged <= kind->bytes_max);
+	/* The tree's nodes and what else the cgroup has, too. A debug kernel adds to every object. */
+	if (slowness() == 1) {
+		CHECK(each <= kind->bytes_max);
+		CHECK(charged <= kind->bytes_max);
+	}
 	/* Charged are the objects, without what is left over in the slabs' pages. */
 	CHECK(charged >= each * 0.5);
 }
