@@ -22,9 +22,9 @@
  * With the last two lines of the fault before _start, P is published and then
  * dropped by _start, which waits for the lock and so for a running access.
  */
+#include <linux/jiffies.h>
 #include <linux/moduleparam.h>
 #include <linux/page-flags.h>
-#include <linux/swap.h>
 
 #include "leaf.h"
 
@@ -181,8 +181,8 @@ static void odp_entry_used(struct odp_leaf *leaf, unsigned int index, bool huge)
 	}
 	if (!test_bit(bit, young))
 		set_bit(bit, young);
-	if (!READ_ONCE(leaf->used))
-		WRITE_ONCE(leaf->used, true);
+	if (READ_ONCE(leaf->used_at) != jiffies)
+		WRITE_ONCE(leaf->used_at, jiffies);
 }
 
 static void odp_chunk_set(struct odp_chunk *chunk, struct odp_leaf *leaf,
@@ -279,7 +279,13 @@ static bool odp_entry_drop(struct odp_leaf *leaf, unsigned long *entry)
 	return true;
 }
 
-/* What is known of the page of a dropped entry goes to the page. */
+/*
+ * What is known of the page of a dropped entry goes to the page. That it was
+ * accessed is a flag, not mark_page_accessed(): that may take a reference for a
+ * while, which callers of the zap count, and ends the flag of a page that is
+ * isolated, instead of letting it move with the page. It is the same flag that
+ * the look-up has set, so one access does not count as two.
+ */
 static void odp_entry_return(unsigned long *entry, unsigned long *young,
 			     unsigned int bit)
 {
@@ -292,9 +298,8 @@ static void odp_entry_return(unsigned long *entry, unsigned long *young,
 		set_page_dirty(page);
 	if (test_bit(bit, young)) {
 		clear_bit(bit, young);
-		/* Pages of hugetlb are never reclaimed. */
-		if (READ_ONCE(odp_young) && !PageHuge(page))
-			mark_page_accessed(page);
+		if (READ_ONCE(odp_young))
+			folio_set_referenced(page_folio(page));
 	}
 	WRITE_ONCE(*entry, 0);
 }

@@ -12,6 +12,7 @@
  * the leaf in the tree. With no entry present nobody who has found the leaf
  * before can use it, and nothing is published in a dead one.
  */
+#include <linux/jiffies.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -60,7 +61,7 @@ static struct odp_leaf *odp_leaf_alloc(struct odp_mirror *mirror,
 		return NULL;
 	spin_lock_init(&leaf->lock);
 	spin_lock_init(&leaf->zap_lock);
-	leaf->used = true;
+	leaf->used_at = jiffies;
 	leaf->zapping = ~0ULL;
 	leaf->mirror = mirror;
 	leaf->index = index;

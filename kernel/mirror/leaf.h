@@ -54,13 +54,12 @@ struct odp_row {
  *	memory with its zap. Taken in softirq.
  * @dead: Taken out of the tree, or about to be; nothing may be published any
  *	more. Set with the zap lock held, too.
- * @used: Accessed since the shrinker last saw it set, which clears it without
- *	the lock.
  * @present: Number of entries with a translation, the huge one included.
  * @seq: Advances when a zap of any part of the block starts. Wide enough not to
  *	come round while a fault waits for as long as user space likes.
  * @zapping: One bit for each slot whose zap, in progress, has a part in this
  *	block. While any is set no fault looks up pages of the block.
+ * @used_at: Time of the last access, in jiffies; read without the lock.
  * @huge: The entry of the block, if it is one huge page.
  * @huge_young: Its accessed bit, number 0.
  * @rows: Made when the first page of each is faulted, and kept until the leaf
@@ -70,7 +69,6 @@ struct odp_row {
  *	return, and let them go, in between. Never taken in softirq.
  * @mirror: Valid while the leaf is in the tree.
  * @index: Address >> ODP_BLOCK_SHIFT.
- * @idle_since: When the shrinker cleared @used, in jiffies; the shrinker's.
  * @lru: Place in the shrinker's list; changed with the zap lock held, or by the
  *	shrinker.
  * @ref: One for the tree, one for each fault service.
@@ -79,10 +77,10 @@ struct odp_row {
 struct odp_leaf {
 	spinlock_t lock;	/* down to rows */
 	bool dead;
-	bool used;
 	u16 present;
 	u64 seq;
 	u64 zapping;
+	unsigned long used_at;
 	unsigned long huge;
 	unsigned long huge_young;
 	struct odp_row *rows[ODP_LEAF_ROWS];
@@ -90,7 +88,6 @@ struct odp_leaf {
 	spinlock_t zap_lock;	/* return of dirty bits */
 	struct odp_mirror *mirror;
 	unsigned long index;
-	unsigned long idle_since;
 	struct list_head lru;
 	refcount_t ref;
 	struct rcu_head rcu;

@@ -3,12 +3,12 @@
  * The shrinker: leaves that nobody uses go back when memory is short.
  *
  * Leaves are charged to the memory cgroup of the process that they mirror. A
- * leaf that was not accessed between two visits of the shrinker is zapped and
- * killed, as if the mapping had gone; the next access makes it anew. So pressure
- * costs faults, never data: dirty bits are returned like in any other zap, while
- * the CPU still maps the pages. Under pressure the visits come close upon each
- * other, many times a second, and in one visit the kernel walks a short list
- * twice; hence the time that has to be between the two that count.
+ * leaf that was not accessed for a while is zapped and killed, as if the mapping
+ * had gone; the next access makes it anew. So pressure costs faults, never data:
+ * dirty bits are returned like in any other zap, while the CPU still maps the
+ * pages. (A mark of use that one visit clears and the next one looks at would
+ * not do: under pressure they come many times a second, and in one visit the
+ * kernel walks a short list twice.)
  *
  * While the shrinker is at a leaf it counts as a zap in progress, so nothing is
  * published in it and the kill succeeds.
@@ -32,7 +32,7 @@ struct list_lru odp_leaf_lru;
 /* Shrinkers are called from the moment that they are registered. */
 static bool odp_shrink_ready;
 
-/* A leaf is in use for so long after it was found to be. */
+/* A leaf is in use for so long after an access. */
 #define ODP_IDLE_TIME	HZ
 
 /**
@@ -64,12 +64,7 @@ static enum lru_status odp_shrink_leaf(struct list_head *item,
 	struct odp_leaf *leaf = container_of(item, struct odp_leaf, lru);
 	struct odp_mirror *mirror = leaf->mirror;
 
-	if (READ_ONCE(leaf->used)) {
-		WRITE_ONCE(leaf->used, false);
-		leaf->idle_since = jiffies;
-		return LRU_ROTATE;
-	}
-	if (time_before(jiffies, leaf->idle_since + ODP_IDLE_TIME))
+	if (time_before(jiffies, READ_ONCE(leaf->used_at) + ODP_IDLE_TIME))
 		return LRU_ROTATE;
 	if (!refcount_inc_not_zero(&mirror->ref))
 		return LRU_SKIP;

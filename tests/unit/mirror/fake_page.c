@@ -63,7 +63,7 @@ unsigned long *fake_contents(const struct page *page)
 static struct page *page_new(struct page *page, unsigned long addr)
 {
 	page->dirty = false;
-	page->accessed = false;
+	page->referenced = false;
 	page->owed = false;
 	page->pin_owed = false;
 	page->head = page;
@@ -136,11 +136,18 @@ bool set_page_dirty(struct page *page)
 	return true;
 }
 
-void mark_page_accessed(struct page *page)
+struct folio *page_folio(struct page *page)
 {
 	if (page->freed)
-		sim_fail("a page is marked accessed that is freed");
-	__atomic_store_n(&page->head->accessed, true, __ATOMIC_RELAXED);
+		sim_fail("a page is looked at that is freed");
+	return (struct folio *)page->head;
+}
+
+void folio_set_referenced(struct folio *folio)
+{
+	struct page *head = (struct page *)folio;
+
+	__atomic_store_n(&head->referenced, true, __ATOMIC_RELAXED);
 }
 
 void unpin_user_pages_dirty_lock(struct page **pinned, unsigned long npages,

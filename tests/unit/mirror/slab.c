@@ -68,9 +68,10 @@ unsigned long sim_jiffies(void)
 unsigned long sim_shrink(unsigned long nr_to_scan)
 {
 	struct shrink_control sc = { .nr_to_scan = nr_to_scan };
+	unsigned long freed = shrinker->scan_objects(shrinker, &sc);
 
 	__atomic_fetch_add(&visits, 1, __ATOMIC_RELAXED);
-	return shrinker->scan_objects(shrinker, &sc);
+	return freed;
 }
 
 int list_lru_init_memcg(struct list_lru *lru, struct shrinker *user)

@@ -143,8 +143,8 @@ static void test_young(void **state)
 	/* Told at the zap; a page that comes back is not young. */
 	unit_touch(FAKE_ADDR(63), false);
 	fake_zap_start(FAKE_ADDR(62), 2, MMU_NOTIFY_CLEAR);
-	assert_false(fake_page(FAKE_ADDR(62))->accessed);
-	assert_true(fake_page(FAKE_ADDR(63))->accessed);
+	assert_false(fake_page(FAKE_ADDR(62))->referenced);
+	assert_true(fake_page(FAKE_ADDR(63))->referenced);
 	fake_clear(FAKE_ADDR(62), 2);
 	fake_zap_end(FAKE_ADDR(62), 2, MMU_NOTIFY_CLEAR);
 	unit_mirrored(FAKE_ADDR(63), 1, false);
@@ -174,7 +174,7 @@ static void test_huge(void **state)
 	fake_page(FAKE_ADDR(512))->dirty = false;
 	fake_zap_start(FAKE_ADDR(900), 1, MMU_NOTIFY_CLEAR);
 	assert_true(fake_page(FAKE_ADDR(512))->dirty);
-	assert_true(fake_page(FAKE_ADDR(512))->accessed);
+	assert_true(fake_page(FAKE_ADDR(512))->referenced);
 	assert_false(unit_can(FAKE_ADDR(512), false));
 	fake_clear(FAKE_ADDR(900), 1);
 	fake_zap_end(FAKE_ADDR(900), 1, MMU_NOTIFY_CLEAR);

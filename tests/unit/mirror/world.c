@@ -96,7 +96,7 @@ void world_exit(void *arg)
 	fake_exit();
 }
 
-/* The first pass clears the mark of use, the second one takes the leaf. */
+/* The first visit comes too early, the second one, a second later, takes the leaf. */
 void world_shrink(void *arg)
 {
 	(void)arg;

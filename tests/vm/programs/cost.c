@@ -177,16 +177,12 @@ static struct usage fill(const struct kind *kind, char *memory, struct ibv_mr *m
 	return usage();
 }
 
-/* A leaf is idle when it was not accessed for a second after the shrinker saw it. */
-static void twice(void (*visit)(void))
-{
-	visit();
-	pause_ms(1100);
-	visit();
-}
+/* A leaf is idle after a second without an access. */
+enum { IDLE_MS = 1100 };
 
 static void drop_caches(void)
 {
+	pause_ms(IDLE_MS);
 	write_file("/proc/sys/vm/drop_caches", "2");
 }
 
@@ -195,6 +191,7 @@ static void reclaim(void)
 	FILE *file;
 	int i;
 
+	pause_ms(IDLE_MS);
 	/* EAGAIN says that it was less; that is all right. */
 	for (i = 0; i < 4; i++) {
 		file = fopen(in_cgroup("memory.reclaim"), "w");
@@ -213,11 +210,11 @@ static void measure(const struct kind *kind)
 
 	full = fill(kind, memory, mr);
 	check_cost(kind, &before, &full);
-	twice(drop_caches);
+	drop_caches();
 	check_back("drop_caches", &before, &full);
 	touch(kind, memory, mr, true);
 	if (!huge) {
-		twice(reclaim);
+		reclaim();
 		check_back("memory.reclaim", &before, &full);
 		touch(kind, memory, mr, true);
 	}
@@ -229,7 +226,7 @@ static void measure(const struct kind *kind)
 	fill(kind, memory, mr);
 	/* The device keeps what it knows for the next registration. */
 	CHECK(!ibv_dereg_mr(mr));
-	twice(drop_caches);
+	drop_caches();
 	check_back("deregistration and drop_caches", &before, &full);
 	CHECK(!munmap(memory, kind->size));
 }

@@ -41,7 +41,7 @@ typedef unsigned int gfp_t;
 #define PAGE_MASK		(~(PAGE_SIZE - 1))
 #define SZ_16K			0x4000
 #define HZ			250
-/* Advances by a second with each visit of the shrinker. */
+/* Advances by a second after each visit of the shrinker. */
 unsigned long sim_jiffies(void);
 #define jiffies			sim_jiffies()
 #define time_before(a, b)	((long)((a) - (b)) < 0)

@@ -97,7 +97,7 @@ unsigned long sim_shrink(unsigned long nr_to_scan);
  * @head: First page of the huge page; itself for a small page.
  * @nr: Of the head: pages of the huge page, or 1.
  * @dirty: Its contents are newer than what is on disk.
- * @accessed: Marked so.
+ * @referenced: Marked as accessed.
  * @owed: Written through an entry and not marked dirty since.
  * @pin_owed: The same, by one who has it pinned.
  * @freed: Nobody has it.
@@ -107,7 +107,7 @@ struct page {
 	struct page *head;
 	unsigned int nr;
 	bool dirty;
-	bool accessed;
+	bool referenced;
 	bool owed;
 	bool pin_owed;
 	bool freed;
@@ -122,7 +122,9 @@ unsigned long page_to_pfn(const struct page *page);
 void *page_address(const struct page *page);
 void put_page(struct page *page);
 bool set_page_dirty(struct page *page);
-void mark_page_accessed(struct page *page);
+/* That of its first page */
+struct folio *page_folio(struct page *page);
+void folio_set_referenced(struct folio *folio);
 void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages,
 				 bool dirty);
 
@@ -135,9 +137,6 @@ static inline unsigned long compound_nr(struct page *page)
 {
 	return page->nr;
 }
-
-/* Of hugetlb */
-#define PageHuge(page)	((void)(page), false)
 
 static inline bool PageCompound(struct page *page)
 {
