@@ -21,7 +21,8 @@ usage() {
 	times as long.
 
 	Environment: ODP_CACHE, ODP_BUILD (directories), ODP_MEMORY (MiB), ODP_SWAP,
-	ODP_CPUS, ODP_ACCEL (kvm or tcg), ODP_CMDLINE (for the kernel).
+	ODP_CPUS, ODP_ACCEL (kvm or tcg), ODP_CMDLINE (for the kernel), ODP_EVERYTHING
+	(seconds that the test "everything" goes on, 20 by default).
 	END
 }
 

@@ -25,6 +25,8 @@ cpus=${ODP_CPUS:-2}
 silence=${ODP_SILENCE:-60}
 # All limits of time are that many times as long.
 slow=${ODP_SLOW:-1}
+# How long the case everything goes on, if that is asked for.
+everything_cmdline=${ODP_EVERYTHING:+odp.everything=$ODP_EVERYTHING}
 # Each slab cache for itself, so that a leak has a name. Two NUMA nodes, to move
 # pages between, and memfd_secret, for the cases about kinds of memory.
 debug_cmdline="slab_nomerge numa=fake=2 numa_balancing=disable secretmem.enable=1"
@@ -94,7 +96,7 @@ qemu() {
 	exec qemu-system-x86_64 "${accel_args[@]}" -smp "$cpus" -m "$memory" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$kernel_dir/boot/vmlinuz-$kernel" -initrd "$initramfs" \
-		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 net.ifnames=0 $2 $lane_cmdline ${ODP_CMDLINE-$debug_cmdline}" \
+		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 net.ifnames=0 $2 $lane_cmdline $everything_cmdline ${ODP_CMDLINE-$debug_cmdline}" \
 		-drive "file=$root_image,if=virtio,format=raw,readonly=on" \
 		-drive "file=$run/swap.img,if=virtio,format=raw,cache=unsafe,discard=unmap" \
 		-device virtio-rng-pci \

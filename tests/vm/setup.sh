@@ -207,7 +207,8 @@ setup_build() {
 	{
 		cmake -S "$top" -B "$build" -G Ninja \
 			-DODP_KERNEL_HEADERS="$kernel_headers" \
-			-DODP_DEBUG_KERNEL="${ODP_DEBUG_KERNEL:-}" -DODP_SLOW="${ODP_SLOW:-1}" &&
+			-DODP_DEBUG_KERNEL="${ODP_DEBUG_KERNEL:-}" -DODP_SLOW="${ODP_SLOW:-1}" \
+			-DODP_EVERYTHING="${ODP_EVERYTHING:-0}" &&
 			cmake --build "$build" &&
 			rm -rf "$stage" && mkdir "$stage" &&
 			DESTDIR=$stage cmake --install "$build"

@@ -24,6 +24,9 @@ driver=${DRIVER:-odp}
 tmp=$(mktemp -d /tmp/case.XXXXXX)
 pids=()
 client_out=
+# Who talks to whom (server, client), and the TCP port by which they meet.
+hosts=(h0 h1)
+port=18515
 
 say() { printf -- '-- %s\n' "$*"; }
 fail() { printf 'FAIL: %s\n' "$*"; exit 1; }
@@ -142,9 +145,10 @@ no_devices() { [ -z "$(ls /sys/class/infiniband)" ]; }
 # A pause in a loop that looks at a condition; without a process of its own.
 pause() { read -r -t 0.05 <> <(:) || true; }
 
-# wait_for SECONDS WHAT COMMAND...: until COMMAND succeeds; longer in a slow guest.
+# wait_for SECONDS WHAT COMMAND...: until COMMAND succeeds; longer in a slow guest,
+# and beside everything else (UNDER_LOAD=1).
 wait_for() {
-	local end=$((SECONDS + $1 * ${ODP_SLOW:-1})) what=$2
+	local end=$((SECONDS + $1 * ${ODP_SLOW:-1} * (1 + 5 * ${UNDER_LOAD:-0}))) what=$2
 	shift 2
 
 	until "$@" >/dev/null 2>&1; do
@@ -227,16 +231,16 @@ arguments() {
 	echo "-d $(device_of "$host") $gid $(gid_index "$(device_of "$host")" "$address")"
 }
 
-# pair TOOL ARGUMENT...: a verbs program of the distribution's, server on h0 and
-# client on h1; both must succeed. Sets client_out.
+# pair TOOL ARGUMENT...: a verbs program of the distribution's, server on one of
+# the hosts and client on the other; both must succeed. Sets client_out.
 pair() {
-	local tool=$1 at_h0 at_h1
+	local tool=$1 server_args client_args
 	shift
 
-	read -ra at_h0 <<<"$(arguments h0 "$tool")"
-	read -ra at_h1 <<<"$(arguments h1 "$tool")"
-	start_server h0 18515 "$tool" "${at_h0[@]}" "$@"
-	client h1 "$tool" "${at_h1[@]}" "$@" "$(ipv4_of h0)"
+	read -ra server_args <<<"$(arguments "${hosts[0]}" "$tool")"
+	read -ra client_args <<<"$(arguments "${hosts[1]}" "$tool")"
+	start_server "${hosts[0]}" "$port" "$tool" "${server_args[@]}" -p "$port" "$@"
+	client "${hosts[1]}" "$tool" "${client_args[@]}" -p "$port" "$@" "$(ipv4_of "${hosts[0]}")"
 }
 
 # odp_perf_pair SUBCOMMAND ARGUMENT...: the same for odp_perf.
@@ -244,8 +248,10 @@ odp_perf_pair() {
 	local subcommand=$1
 	shift
 
-	start_server h0 18515 odp_perf "$subcommand" -d "$(device_of h0)"
-	client h1 odp_perf "$subcommand" -d "$(device_of h1)" "$@" "$(ipv4_of h0)"
+	start_server "${hosts[0]}" "$port" odp_perf "$subcommand" -d "$(device_of "${hosts[0]}")" \
+		-p "$port"
+	client "${hosts[1]}" odp_perf "$subcommand" -d "$(device_of "${hosts[1]}")" -p "$port" "$@" \
+		"$(ipv4_of "${hosts[0]}")"
 }
 
 # client HOST COMMAND...: the other end of the server started last.

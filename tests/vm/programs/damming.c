@@ -72,7 +72,7 @@ static void take(int op, int which, double *done)
 /* Posts the three; done[] is when they completed, after the first was posted */
 static void run(int op, char *local, char *remote, double done[REQUESTS])
 {
-	double start = now(), until = start + PATIENCE * slowness();
+	double start = now(), until = start + patience();
 	int i;
 
 	memset(done, 0, REQUESTS * sizeof(*done));

@@ -166,7 +166,7 @@ static void end_sleep(struct end *end)
 	struct ibv_cq *cq;
 	void *context;
 
-	CHECK(poll(&p, 1, PATIENCE * 1000 * slowness()) == 1);
+	CHECK(poll(&p, 1, patience() * 1000) == 1);
 	CHECK(!ibv_get_cq_event(end->channel, &cq, &context));
 	ibv_ack_cq_events(cq, 1);
 }
@@ -244,6 +244,11 @@ int slowness(void)
 	const char *slow = getenv("ODP_SLOW");
 
 	return slow ? atoi(slow) : 1;
+}
+
+double patience(void)
+{
+	return PATIENCE * slowness() * (under_load() ? 5 : 1);
 }
 
 uint64_t value_in(const char *path, const char *name)

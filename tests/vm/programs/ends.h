@@ -23,7 +23,10 @@
 	}								\
 } while (0)
 
-/* What holds only while nobody else uses the devices (not UNDER_LOAD) */
+/*
+ * What holds only while nobody else uses the devices or wants memory; it is not
+ * even looked at UNDER_LOAD.
+ */
 #define JUDGE(what) CHECK(under_load() || (what))
 
 #define PAGE 4096UL
@@ -81,7 +84,7 @@ void end_destroy(struct end *end);
 
 void end_post(struct end *end, const struct request *request, uint64_t id);
 void end_post_receive(struct end *end, char *to, uint32_t len, uint32_t lkey, uint64_t id);
-/* A completion of any status within PATIENCE seconds; sleeps until it comes */
+/* A completion of any status within patience(); sleeps until it comes */
 struct ibv_wc end_wait(struct end *end);
 /* A completion that is there already */
 bool end_poll(struct end *end, struct ibv_wc *wc);
@@ -95,10 +98,12 @@ char *memory_map(size_t size, bool huge);
 double now(void);
 double cpu_time(void);
 void pause_ms(unsigned int ms);
-/* UNDER_LOAD is set: bytes count, figures do not */
+/* UNDER_LOAD is set: bytes and errors count, figures and times do not */
 bool under_load(void);
 /* ODP_SLOW: how many times as long everything takes */
 int slowness(void);
+/* Seconds after which what has not come does not come any more */
+double patience(void);
 
 /* A counter of a device, and one of /proc/vmstat and the like: "name value" */
 uint64_t counter(const struct nic *nic, const char *name);

@@ -165,8 +165,8 @@ static void huge_pages(void)
 	counters_read(&before, &nics[0]);
 	ALLOWED(pages + BLOCK - SIZE / 2, mr->rkey);
 	ALLOWED(pages + BLOCK, mr->rkey);
-	CHECK(counters_grown(&before, "odp_faults") == 2);
-	CHECK(counters_grown(&before, "odp_fault_pages") == 2 * BLOCK / PAGE);
+	JUDGE(counters_grown(&before, "odp_faults") == 2);
+	JUDGE(counters_grown(&before, "odp_fault_pages") == 2 * BLOCK / PAGE);
 	CHECK(!ibv_dereg_mr(mr));
 	CHECK(!munmap(small, 4 * BLOCK));
 }

@@ -17,8 +17,13 @@
  * within the other is the kernel's fault.
  */
 enum { WORKER_SECONDS = 30, KILL_SECONDS = 20 };
+/* Until enough was done: beside other programs that takes longer */
+enum { PATIENCE_SECONDS = 60, UNDER_LOAD = 5 };
 
 struct shared *shared;
+/* How many times as long everything may take */
+static int slowness = 1;
+
 struct options options = { .dev = { "odp0", "odp1" }, .seconds = 10, .seed = 1 };
 
 static double now(void)
@@ -40,19 +45,46 @@ static pid_t start(int (*run)(void))
 	exit(run());
 }
 
-static double deadline;
+/* Nothing seen means nothing if nothing was done. */
+static const struct {
+	const char *name;
+	unsigned int least;
+} table[STATS] = {
+	[STAT_WORKERS] = { "workers", 1 },
+	[STAT_ROUNDS] = { "rounds", 1 },
+	[STAT_CREATED] = { "queue pairs created", 2 * ENDS },
+	[STAT_RESETS] = { "pairs reset", 10 },
+	[STAT_SCRIBBLES] = { "acts of scribbling", 5000 },
+	[STAT_RUNG] = { "doorbells taken", 500 },
+	[STAT_REFUSED] = { "doorbells refused", 50 },
+	[STAT_COMPLETED] = { "requests completed", 100 },
+	[STAT_FAILED] = { "requests failed", 100 },
+	[STAT_HARMED] = { "workers that harmed themselves", 0 },
+};
+
+static bool enough_done(void)
+{
+	int i;
+
+	for (i = 0; i < STATS; i++)
+		if (shared->stats[i] < table[i].least)
+			return false;
+	return true;
+}
+
+static double deadline, patience_end;
 
 /* Waits for a process; -1 if it does not end */
 static int end_of(pid_t pid, double seconds)
 {
-	double end = now() + seconds;
+	double end = now() + seconds * slowness;
 	int status;
 
 	do {
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : OWN_HARM;
 		usleep(5000);
-		if (now() > deadline)
+		if (now() > deadline && (enough_done() || now() > patience_end))
 			shared->enough = true;
 	} while (now() < end);
 	return -1;
@@ -83,24 +115,8 @@ static int work(void)
 	return rc == OWN_HARM ? RIGHT : rc;
 }
 
-/* Nothing seen means nothing if nothing was done. */
 static int report(void)
 {
-	static const struct {
-		const char *name;
-		unsigned int least;
-	} table[STATS] = {
-		[STAT_WORKERS] = { "workers", 1 },
-		[STAT_ROUNDS] = { "rounds", 1 },
-		[STAT_CREATED] = { "queue pairs created", 2 * ENDS },
-		[STAT_RESETS] = { "pairs reset", 10 },
-		[STAT_SCRIBBLES] = { "acts of scribbling", 5000 },
-		[STAT_RUNG] = { "doorbells taken", 500 },
-		[STAT_REFUSED] = { "doorbells refused", 50 },
-		[STAT_COMPLETED] = { "requests completed", 100 },
-		[STAT_FAILED] = { "requests failed", 100 },
-		[STAT_HARMED] = { "workers that harmed themselves", 0 },
-	};
 	int i, rc = RIGHT;
 
 	for (i = 0; i < STATS; i++) {
@@ -120,11 +136,12 @@ static int run(void)
 	pid_t witness = start(witness_run);
 	int rc = RIGHT, other;
 
-	deadline = now() + KILL_SECONDS;
+	deadline = patience_end = now() + KILL_SECONDS * slowness;
 	while (!shared->ready)
 		if (end_of(witness, 0.01) >= 0 || shared->enough)
 			return CANNOT;
 	deadline = now() + options.seconds;
+	patience_end = deadline + PATIENCE_SECONDS * slowness;
 	for (worker_seed = options.seed * 1000; !shared->enough && rc == RIGHT; worker_seed++)
 		rc = work();
 	shared->stop = true;
@@ -178,6 +195,10 @@ int main(int argc, char **argv)
 	};
 
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	if (getenv("ODP_SLOW"))
+		slowness = atoi(getenv("ODP_SLOW"));
+	if (getenv("UNDER_LOAD"))
+		slowness *= UNDER_LOAD;
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	if (shared == MAP_FAILED)

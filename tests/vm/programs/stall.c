@@ -112,7 +112,7 @@ static void stall(void)
 
 static void stall_end(void)
 {
-	double until = now() + PATIENCE * slowness();
+	double until = now() + patience();
 	size_t i;
 
 	while (is_stalled())

@@ -58,7 +58,7 @@ enum { EXACT, UNSURE, LOSSY };
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 void skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* How many times as long as usual everything takes here */
+/* How many times as long as usual everything takes here, at most */
 extern unsigned int slowness;
 extern const char *work_dir;
 

@@ -19,6 +19,8 @@
 unsigned int slowness = 1;
 const char *work_dir = "/tmp";
 
+enum { PATIENCE_UNDER_LOAD = 5 };
+
 static unsigned int duration = 500;
 static uint64_t seed = 1;
 static unsigned int runs;
@@ -122,6 +124,8 @@ int main(int argc, char **argv)
 	}
 	if (getenv("ODP_SLOW"))
 		slowness = atoi(getenv("ODP_SLOW"));
+	if (getenv("UNDER_LOAD"))
+		slowness *= PATIENCE_UNDER_LOAD;
 	/* The heap's end belongs to the region: malloc() shall not need it. */
 	mallopt(M_TOP_PAD, 4 << 20);
 	free(malloc(100));
