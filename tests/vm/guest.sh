@@ -11,6 +11,7 @@
 #   module/         rdma_odp.ko
 #   jobs/N.sh .out  what the host asked for, and what it printed
 #   ctl.in ctl.out  the guest's second serial port (see guest/init)
+#   answers         all that came out of it
 #   monitor.in      QEMU's monitor
 #   console.log     the first serial port
 #   pid             QEMU's process
@@ -119,6 +120,9 @@ boot_guest() {
 	(qemu "file:$run/console.log" "" <"/dev/null" >"$run/qemu.log" 2>&1) &
 	echo $! >"$run/pid"
 	exec 9>&-
+	# To a file: of a line that comes in parts, a read with a time limit loses some.
+	cat "$run/ctl.out" >"$run/answers" 2>/dev/null &
+	echo $! >"$run/listener"
 	say "booting the guest ($kernel, $accel, $cpus CPUs, $memory MiB)"
 	if ! silence=$((120 * slow)) wait_answer ready $((120 * slow)); then
 		tail -n 30 "$run/console.log" "$run/qemu.log" >&2
@@ -142,18 +146,17 @@ guest_alive() {
 # guest ended, did not answer in time, or gave no sign of life (a line of any
 # kind) for $silence seconds.
 wait_answer() {
-	local job=$1 end=$((SECONDS + $2)) name ctl heard=$SECONDS line='' more
+	local job=$1 end=$((SECONDS + $2)) heard=$SECONDS known='' all
 
-	exec {ctl}<>"$run/ctl.out"
 	while guest_alive && [ $SECONDS -lt $end ] && [ $((SECONDS - heard)) -le "$silence" ]; do
-		# Of a line that comes in parts, a read that times out gives one.
-		read -r -t 1 -u "$ctl" more || { line+=$more; continue; }
-		read -r name answer <<<"$line$more"
-		line=
-		heard=$SECONDS
-		[ "$name" != "$job" ] || { exec {ctl}>&-; return 0; }
+		all=$(echo; cat "$run/answers"; echo .)
+		if [[ $all =~ $'\n'$job' '([0-9]+)$'\n' ]]; then
+			answer=${BASH_REMATCH[1]}
+			return 0
+		fi
+		[ "$all" = "$known" ] || { known=$all; heard=$SECONDS; }
+		read -r -t 0.2 <> <(:) || true
 	done
-	exec {ctl}>&-
 	return 1
 }
 
@@ -221,9 +224,13 @@ wait_gone() {
 }
 
 stop_guest() {
-	guest_alive || return 0
-	kill "$(cat "$run/pid")" 2>/dev/null || true
-	wait_gone 5 || kill -9 "$(cat "$run/pid")" 2>/dev/null || true
+	if guest_alive; then
+		kill "$(cat "$run/pid")" 2>/dev/null || true
+		wait_gone 5 || kill -9 "$(cat "$run/pid")" 2>/dev/null || true
+	fi
+	# It ends with the guest, unless that never came up.
+	[ ! -e "$run/listener" ] || kill "$(cat "$run/listener")" 2>/dev/null || true
+	rm -f "$run/listener"
 }
 
 # A prompt on the guest's console.
