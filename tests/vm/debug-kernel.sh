@@ -44,7 +44,9 @@ setup_debug_kernel() {
 	kernel_headers=$kernel_dir/build
 	# Line numbers for traces, and checks of undefined behaviour: kbuild takes
 	# both from the environment. For modules only, so not before the kernel is built.
-	export KCFLAGS=-g UBSAN_SANITIZE=y
+	export KCFLAGS=-g
+	# Its check of a bool is a plain read for KCSAN, also where it is of a READ_ONCE().
+	[ "$ODP_DEBUG_KERNEL" = kcsan ] || export UBSAN_SANITIZE=y
 }
 
 # The options of this kernel; what the second file says of one is what counts.

@@ -67,7 +67,7 @@ static int breaker_racer(void *unused)
 	return 0;
 }
 
-static void breaker_race(void)
+static noinline void breaker_race(void)
 {
 	struct task_struct *racer = kthread_run(breaker_racer, NULL, "racer");
 	unsigned long end = jiffies + 10 * HZ;

@@ -181,16 +181,17 @@ address_to_gid() {
 # gid_index DEVICE ADDRESS: the index of the RoCEv2 GID of ADDRESS; fails if
 # there is none.
 gid_index() {
-	local port=/sys/class/infiniband/$1/ports/1 entry index type
+	local port=/sys/class/infiniband/$1/ports/1 wanted index=0 gid type
 
-	# shellcheck disable=SC2013 # no blanks in these names
-	for entry in $(grep -l "$(address_to_gid "$2")" "$port"/gids/* 2>/dev/null); do
-		index=${entry##*/}
-		read -r type <"$port/gid_attrs/types/$index" || continue
-		[ "$type" = "RoCE v2" ] || continue
-		echo "$index"
-		return
-	done
+	wanted=$(address_to_gid "$2")
+	while read -r gid <"$port/gids/$index"; do
+		if [ "$gid" = "$wanted" ] && read -r type <"$port/gid_attrs/types/$index" &&
+			[ "$type" = "RoCE v2" ]; then
+			echo "$index"
+			return
+		fi
+		index=$((index + 1))
+	done 2>/dev/null
 	return 1
 }
 

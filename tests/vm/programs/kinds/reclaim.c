@@ -135,7 +135,7 @@ static long event_pressure(struct run *run)
 /* Memory with holes everywhere, so that there is something to compact */
 static void compact_begin(struct run *run)
 {
-	const size_t len = HOG;
+	const size_t len = HOG / slowness;
 	char *hog = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	size_t i;
 
@@ -148,7 +148,7 @@ static void compact_begin(struct run *run)
 
 static void compact_end(struct run *run)
 {
-	munmap(run->priv, HOG);
+	munmap(run->priv, HOG / slowness);
 }
 
 /* New pages come from the holes, and the compaction moves them. */
