@@ -20,7 +20,7 @@
 # as any. One guest at a time runs on a machine: QEMU itself inherits the lock
 # and gives it back by ending, however it ends.
 
-memory=${ODP_MEMORY:-2048}
+memory=${ODP_MEMORY:-6144}
 swap_size=${ODP_SWAP:-6G}
 cpus=${ODP_CPUS:-2}
 silence=${ODP_SILENCE:-60}

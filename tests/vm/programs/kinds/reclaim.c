@@ -350,6 +350,14 @@ static long event_softdirty(struct run *run)
 	return seen;
 }
 
+/* All mappings of the process stay as they are, and devices have to ask anew. */
+static long event_forget(struct run *run)
+{
+	(void)run;
+	write_file("/proc/self/clear_refs", "4");
+	return 0;
+}
+
 /*
  * Pages are written to the file while the device writes to them, and then
  * thrown away, which only clean ones can be. Evidence: those
@@ -379,6 +387,7 @@ const struct event events_more[] = {
 	{ "merge", event_merge, 0, "times there were shared pages", ksm_begin, ksm_end },
 	{ "collapse", event_collapse, 0, "huge pages made", NULL, NULL },
 	{ "split", event_split, 0, "huge pages split", NULL, NULL },
+	{ "forget", event_forget, 0, NULL, NULL, NULL },
 	{ "softdirty", event_softdirty, EV_CPU_READS, "pages looked at", NULL, NULL },
 	{ "writeback", event_writeback, 0, "pages unmapped", NULL, NULL },
 	{ NULL, NULL, 0, NULL, NULL, NULL },
