@@ -33,7 +33,7 @@
 #define ODP_FAULT_BATCH		64UL
 /* Waits without progress, after which a service does not publish. */
 #define ODP_FAULT_WAITS		4
-/* Protects the lists of all mirrors and faults, and odp_waiter.closed. */
+/* Protects the lists of all mirrors and faults, and what ends waits. */
 DEFINE_SPINLOCK(odp_fault_lock);
 
 /*
@@ -250,7 +250,7 @@ static void odp_fault_start(struct odp_fault *fault, struct odp_miss *miss,
  *
  * Return: 0: @waiter is resumed exactly once, unless odp_waiter_close() comes
  * first. -ENOMEM: try again where more memory can be had. -ECANCELED: @waiter
- * is closed.
+ * is closed, or was cancelled before it waited.
  */
 int odp_fault(struct odp_miss *miss, struct odp_waiter *waiter, gfp_t gfp)
 {
@@ -259,8 +259,10 @@ int odp_fault(struct odp_miss *miss, struct odp_waiter *waiter, gfp_t gfp)
 	int err = -ECANCELED;
 
 	spin_lock_bh(&odp_fault_lock);
-	if (waiter->closed)
+	if (waiter->closed || waiter->cancelled) {
+		waiter->cancelled = false;
 		goto out;
+	}
 	waiter->tries++;
 	fault = odp_fault_find(miss->mirror, miss->addr);
 	if (fault) {
@@ -326,8 +328,19 @@ bool odp_waiter_close(struct odp_waiter *waiter)
 }
 
 /**
- * odp_waiter_cancel - ends a wait
+ * odp_waiter_cancel - ends a wait, or the one that is about to begin
  * @waiter: The waiter.
+ *
+ * There is a reason not to wait any more, but he may not have seen it in time:
+ *
+ *	waiter					who has the reason
+ *	------					------------------
+ *	sees none; misses a page
+ *						tells the reason, cancels: there
+ *						is no wait yet
+ *	waits for a page that may never come
+ *
+ * So his next odp_fault() is refused, and he looks once more.
  *
  * Return: true if it was waiting and will now not be resumed.
  */
@@ -338,17 +351,19 @@ bool odp_waiter_cancel(struct odp_waiter *waiter)
 	spin_lock_bh(&odp_fault_lock);
 	waiting = !list_empty(&waiter->entry);
 	list_del_init(&waiter->entry);
+	waiter->cancelled = !waiting;
 	spin_unlock_bh(&odp_fault_lock);
 	return waiting;
 }
 
 /**
- * odp_waiter_open - undoes odp_waiter_close()
+ * odp_waiter_open - undoes odp_waiter_close() and odp_waiter_cancel()
  * @waiter: The waiter.
  */
 void odp_waiter_open(struct odp_waiter *waiter)
 {
 	spin_lock_bh(&odp_fault_lock);
 	waiter->closed = false;
+	waiter->cancelled = false;
 	spin_unlock_bh(&odp_fault_lock);
 }

@@ -64,6 +64,7 @@ struct odp_pins {
  * @ahead: Pages to bring in ahead of it, private to the mirror.
  * @tries: Waits since there was progress, see odp_waiter_progress().
  * @closed: No more waits are taken, private to the mirror.
+ * @cancelled: Nor is the next one, private to the mirror.
  */
 struct odp_waiter {
 	void (*resume)(struct odp_waiter *waiter);
@@ -76,6 +77,7 @@ struct odp_waiter {
 	unsigned long ahead;
 	unsigned int tries;
 	bool closed;
+	bool cancelled;
 };
 
 /**

@@ -180,7 +180,8 @@ void odp_half_stop(struct odp_half *half)
 
 /**
  * odp_half_unpark - takes a half back that waits for a page
- * @half: The half. Its next turn finds a reason not to want the page any more.
+ * @half: The half, or one that is about to wait. Its next turn finds a reason not
+ *	to want the page any more.
  */
 void odp_half_unpark(struct odp_half *half)
 {

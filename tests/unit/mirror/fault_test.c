@@ -139,14 +139,35 @@ static void test_cancel(void **state)
 	fake_map(FAKE_ADDR(0), 4, true);
 	begin_fault(&a, 0, 1, true);
 	assert_true(odp_waiter_cancel(&a.waiter));
-	assert_false(odp_waiter_cancel(&a.waiter));
 	sim_run_work();
 	assert_false(a.resumed);
 	a.addr = FAKE_ADDR(1);
 	assert_int_equal(accessor_fault(&a), 0);
 	sim_run_work();
 	expect_end(&a, 0);
+}
+
+/* Who was about to wait looks once more at why he should not. */
+static void test_cancel_first(void **state)
+{
+	struct accessor a;
+
+	(void)state;
+	fake_map(FAKE_ADDR(0), 4, true);
+	begin_fault(&a, 0, 1, true);
+	sim_run_work();
+	expect_end(&a, 0);
+	a.addr = FAKE_ADDR(1);
 	assert_false(odp_waiter_cancel(&a.waiter));
+	assert_false(odp_waiter_cancel(&a.waiter));
+	assert_int_equal(accessor_fault(&a), -ECANCELED);
+	assert_int_equal(accessor_fault(&a), 0);
+	assert_true(odp_waiter_cancel(&a.waiter));
+	assert_false(odp_waiter_cancel(&a.waiter));
+	odp_waiter_open(&a.waiter);
+	assert_int_equal(accessor_fault(&a), 0);
+	sim_run_work();
+	expect_end(&a, 0);
 }
 
 /* The kernel takes the page whenever somebody looks it up. */
@@ -392,7 +413,7 @@ int main(void)
 		TEST(exit),	   TEST(close),	  TEST(cancel),
 		TEST(direct),	   TEST(no_progress), TEST(waits_for_zap),
 		TEST(crowd),	   TEST(many),	  TEST(no_memory),
-		TEST(stream),	   TEST(userfaultfd),
+		TEST(stream),	   TEST(userfaultfd), TEST(cancel_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
