@@ -50,9 +50,19 @@ choose_accel() {
 		printf '%s\n%s\n' "$key" "$accel" >"$memo"
 	fi
 	case $accel in
-	kvm) accel_args=(-accel kvm -cpu host) ;;
+	kvm)
+		accel_args=(-accel kvm -cpu host)
+		accel_cmdline=
+		;;
 	# Emulation does "rep movsb" byte by byte: without ERMS the guest copies by words.
-	tcg) accel_args=(-accel "tcg,thread=multi" -cpu "max,-erms,-fsrm") ;;
+	# Nor may each process have its code at other addresses: QEMU 7.2 translates it for
+	# each of them, keeps all that it has of a page in one list, and walks that for
+	# each that goes. An emulated CPU that cleared a page which had been a library's
+	# stood still for half a minute, in one instruction.
+	tcg)
+		accel_args=(-accel "tcg,thread=multi" -cpu "max,-erms,-fsrm")
+		accel_cmdline=norandmaps
+		;;
 	*) die "ODP_ACCEL is kvm or tcg, not $accel" ;;
 	esac
 }
@@ -97,7 +107,7 @@ qemu() {
 	exec qemu-system-x86_64 "${accel_args[@]}" -smp "$cpus" -m "$memory" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$kernel_dir/boot/vmlinuz-$kernel" -initrd "$initramfs" \
-		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 net.ifnames=0 $2 $lane_cmdline $everything_cmdline ${ODP_CMDLINE-$debug_cmdline}" \
+		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 net.ifnames=0 $2 $accel_cmdline $lane_cmdline $everything_cmdline ${ODP_CMDLINE-$debug_cmdline}" \
 		-drive "file=$root_image,if=virtio,format=raw,readonly=on" \
 		-drive "file=$run/swap.img,if=virtio,format=raw,cache=unsafe,discard=unmap" \
 		-device virtio-rng-pci \
