@@ -181,7 +181,7 @@ static void odp_entry_used(struct odp_leaf *leaf, unsigned int index, bool huge)
 	}
 	if (!test_bit(bit, young))
 		set_bit(bit, young);
-	if (READ_ONCE(leaf->used_at) != jiffies)
+	if (time_after(jiffies, READ_ONCE(leaf->used_at)))
 		WRITE_ONCE(leaf->used_at, jiffies);
 }
 

@@ -45,6 +45,7 @@ typedef unsigned int gfp_t;
 unsigned long sim_jiffies(void);
 #define jiffies			sim_jiffies()
 #define time_before(a, b)	((long)((a) - (b)) < 0)
+#define time_after(a, b)	time_before(b, a)
 #define BITS_PER_LONG		64
 #define BIT(n)			(1UL << (n))
 #define BIT_ULL(n)		(1ULL << (n))
