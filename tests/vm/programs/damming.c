@@ -230,7 +230,8 @@ int main(int argc, char **argv)
 		for (where = LOCAL; where <= REMOTE; where++)
 			one_slow(op, where, TIMEOUT_LONG);
 	printf("The page is further away than the timeout of the queue pairs:\n");
-	for (op = 0; op < 3; op++)
+	/* Where the peer gets no CPU, that ends in an error. */
+	for (op = 0; op < 3 && !under_load(); op++)
 		one_slow(op, REMOTE, TIMEOUT_SHORT);
 	for (op = 0; op < 3; op++)
 		for (where = LOCAL; where <= REMOTE; where++)

@@ -81,7 +81,7 @@ static void join(struct end *e, const struct end *peer)
 		.max_dest_rd_atomic = 4, .max_rd_atomic = 4, .min_rnr_timer = 1,
 		.ah_attr = { .is_global = 1, .port_num = 1,
 			     .grh = { .dgid = gid, .sgid_index = gid_index, .hop_limit = 1 } },
-		.timeout = 14, .retry_cnt = 7, .rnr_retry = 7,
+		.timeout = 18, .retry_cnt = 7, .rnr_retry = 7,
 	};
 
 	CHECK(!ibv_modify_qp(e->qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |

@@ -70,7 +70,7 @@ void link_connect(struct link *link)
 		.ah_attr = { .is_global = 1, .port_num = 1,
 			     .grh = { .dgid = link->other->gid, .hop_limit = 1,
 				      .sgid_index = link->gid_index } },
-		.timeout = 15, .retry_cnt = 7, .rnr_retry = 7,
+		.timeout = 18, .retry_cnt = 7, .rnr_retry = 7,
 	};
 
 	CHECK(!ibv_modify_qp(link->qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
