@@ -85,7 +85,14 @@ topology() {
 	hosts_up
 	load_module
 	add_device h0
-	[ "$driver" = rxe ] || add_device h1
+	[ "$driver" = rxe ] || { add_device h1; acquaint h0 h1; }
+}
+
+# The RDMA core gives a neighbour a second to answer, which may be too little for
+# a guest with all hands full. Who is known stays known.
+acquaint() {
+	wait_for 20 "$2 answers $1" on "$1" ping -q -c 1 -W 5 "$(ipv4_of "$2")"
+	wait_for 20 "$2 answers $1 by IPv6" on "$1" ping -q -c 1 -W 5 "$(ipv6_of "$2")"
 }
 
 hosts_up() {

@@ -18,7 +18,7 @@
 
 #define CHECK(what) do {						\
 	if (!(what)) {							\
-		printf("FAIL: %s:%d: %s\n", __FILE_NAME__, __LINE__, #what); \
+		printf("FAIL: %s:%d: %s (%m)\n", __FILE_NAME__, __LINE__, #what); \
 		exit(1);						\
 	}								\
 } while (0)
