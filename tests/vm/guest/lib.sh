@@ -113,6 +113,9 @@ host_up() {
 	local host=$1 netdev
 
 	netdev=$(netdev_of "$host")
+	# Of one of two hosts the link-local GID looks a bit like that of an IPv4 address.
+	on "$host" ip link set "$netdev" address "$(printf 02:00:%02x:00:00:%02x \
+		$((0xff * ($(number "$host") % 2))) "$(number "$host")")"
 	on "$host" ip link set lo up
 	on "$host" ip addr add "$(ipv4_of "$host")/24" dev "$netdev"
 	on "$host" ip addr add "$(ipv6_of "$host")/64" dev "$netdev" nodad

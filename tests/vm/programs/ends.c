@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 #include "ends.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,7 +14,7 @@ static bool nic_find_gid(struct nic *nic)
 
 	for (i = 0; i < n; i++) {
 		/* IPv4, as it is written in IPv6 */
-		if (entries[i].gid_type != IBV_GID_TYPE_ROCE_V2 || entries[i].gid.raw[10] != 0xff)
+		if (entries[i].gid_type != IBV_GID_TYPE_ROCE_V2 || !IN6_IS_ADDR_V4MAPPED(entries[i].gid.raw))
 			continue;
 		nic->gid = entries[i].gid;
 		nic->gid_index = entries[i].gid_index;

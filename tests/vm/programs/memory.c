@@ -2,6 +2,7 @@
 /* Devices, the memory of workers and of the witness, and the keys to it */
 #include "scribble.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,7 +19,7 @@ static int find_gid(struct device *device)
 	for (i = 0; i < n; i++) {
 		/* IPv4, as it is written in IPv6 */
 		if (entries[i].gid_type != IBV_GID_TYPE_ROCE_V2 ||
-		    entries[i].gid.raw[10] != 0xff)
+		    !IN6_IS_ADDR_V4MAPPED(entries[i].gid.raw))
 			continue;
 		device->gid = entries[i].gid;
 		device->gid_index = entries[i].gid_index;

@@ -7,6 +7,7 @@
  * usage: order [DEVICE]	both ends in this process, on one device
  */
 #include <infiniband/verbs.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static void open_device(const char *name)
 			ctx = ibv_open_device(list[i]);
 	CHECK(ctx);
 	for (i = 0; i < GIDS && gid_index < 0; i++)
-		if (!ibv_query_gid(ctx, 1, i, &gid) && gid.raw[10] == 0xff)
+		if (!ibv_query_gid(ctx, 1, i, &gid) && IN6_IS_ADDR_V4MAPPED(gid.raw))
 			gid_index = i;
 	CHECK(gid_index >= 0);
 	CHECK((pd = ibv_alloc_pd(ctx)));
@@ -116,7 +117,7 @@ static void receive(struct end *e, uint64_t id)
 	CHECK(!ibv_post_recv(e->qp, &wr, &bad));
 }
 
-static void send(struct end *e, uint64_t id, uint32_t len, int flags)
+static void post_send(struct end *e, uint64_t id, uint32_t len, int flags)
 {
 	struct ibv_sge sge = { (uintptr_t)e->buf, len, e->mr->lkey };
 	struct ibv_send_wr wr = { .wr_id = id, .sg_list = &sge, .num_sge = 1,
@@ -173,21 +174,21 @@ static void events(struct end *a, struct end *b)
 	receive(a, 1);
 	receive(a, 2);
 	receive(a, 3);
-	send(b, 1, 8, IBV_SEND_SIGNALED);
+	post_send(b, 1, 8, IBV_SEND_SIGNALED);
 	next(b->scq);
 	next(a->rcq);
 	CHECK(!fired(0));
-	send(b, 2, 8, IBV_SEND_SIGNALED | IBV_SEND_SOLICITED);
+	post_send(b, 2, 8, IBV_SEND_SIGNALED | IBV_SEND_SOLICITED);
 	CHECK(fired(PATIENCE_MS));
 	next(b->scq);
 	next(a->rcq);
-	send(b, 3, 8, IBV_SEND_SIGNALED | IBV_SEND_SOLICITED);
+	post_send(b, 3, 8, IBV_SEND_SIGNALED | IBV_SEND_SOLICITED);
 	next(b->scq);
 	next(a->rcq);
 	CHECK(!fired(0));
 	CHECK(!ibv_req_notify_cq(a->rcq, 0));
 	receive(a, 4);
-	send(b, 4, 8, IBV_SEND_SIGNALED);
+	post_send(b, 4, 8, IBV_SEND_SIGNALED);
 	CHECK(fired(PATIENCE_MS));
 	next(b->scq);
 	next(a->rcq);
@@ -200,7 +201,7 @@ static void order(struct end *a, struct end *b)
 
 	for (i = 0; i < ROUNDS; i++) {
 		receive(a, i);
-		send(b, i, 1 + i * 100, i % 5 == 4 ? IBV_SEND_SIGNALED : 0);
+		post_send(b, i, 1 + i * 100, i % 5 == 4 ? IBV_SEND_SIGNALED : 0);
 		CHECK(next(a->rcq).wr_id == (uint64_t)i);
 		if (i % 5 == 4)
 			CHECK(next(b->scq).wr_id == (uint64_t)i);

@@ -3,6 +3,7 @@
 #include "kinds.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 
 enum { GIDS = 16, WRS = 4 * DEPTH, PATIENCE_MS = 20000 };
 
@@ -20,7 +21,7 @@ void link_open(struct link *link, const char *device, int which)
 	ibv_free_device_list(list);
 	link->gid_index = -1;
 	for (i = 0; i < GIDS && link->gid_index < 0; i++)
-		if (!ibv_query_gid(link->ctx, 1, i, &gid) && gid.raw[10] == 0xff)
+		if (!ibv_query_gid(link->ctx, 1, i, &gid) && IN6_IS_ADDR_V4MAPPED(gid.raw))
 			link->gid_index = i;
 	CHECK(link->gid_index >= 0);
 	link->self = &sh->ends[which];
