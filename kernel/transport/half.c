@@ -32,8 +32,10 @@
 static struct workqueue_struct *odp_half_wq;
 
 /*
- * Parks the half until the page is there. True if ownership went on to
- * somebody else, who may have freed the half by now.
+ * Parks the half until the page is there, and until somebody has the time for
+ * its next turn: where memory is short, that can take longer than the page.
+ * True if ownership went on to somebody else, who may have freed the half by
+ * now.
  */
 static bool odp_half_park(struct odp_half *half, gfp_t gfp)
 {
@@ -45,7 +47,6 @@ static bool odp_half_park(struct odp_half *half, gfp_t gfp)
 	if (!err)
 		return true;
 
-	WRITE_ONCE(half->parked, false);
 	odp_miss_drop(&half->miss);
 	/* Short of memory: the next turn misses again, where it can wait. */
 	if (err == -ENOMEM)
@@ -80,6 +81,7 @@ static bool odp_half_turn(struct odp_half *half, gfp_t gfp, bool last)
 	enum odp_turn turn;
 
 	half->cpu = raw_smp_processor_id();
+	WRITE_ONCE(half->parked, false);
 	turn = half->turn(half);
 	odp_half_operation_done(half);
 	if (turn == ODP_TURN_MISS) {
@@ -117,7 +119,6 @@ static void odp_half_resume(struct odp_waiter *waiter)
 {
 	struct odp_half *half = container_of(waiter, struct odp_half, waiter);
 
-	WRITE_ONCE(half->parked, false);
 	half->fault_err = waiter->err;
 	half->pins = waiter->pins;
 	if (half->pins)
@@ -185,10 +186,8 @@ void odp_half_stop(struct odp_half *half)
  */
 void odp_half_unpark(struct odp_half *half)
 {
-	if (!odp_waiter_cancel(&half->waiter))
-		return;
-	WRITE_ONCE(half->parked, false);
-	queue_work(odp_half_wq, &half->work);
+	if (odp_waiter_cancel(&half->waiter))
+		queue_work(odp_half_wq, &half->work);
 }
 
 /**

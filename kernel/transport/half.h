@@ -51,7 +51,8 @@ enum odp_turn {
  * @fault_err: Why it cannot be had, for the turn after the wait; see
  *	odp_half_missed(). Owner only.
  * @cpu: Where it ran last. Owner only.
- * @parked: It waits for a page. Others use it as a hint.
+ * @parked: It waits for a page, or, with the page there, for its next turn. Others
+ *	use it as a hint.
  */
 struct odp_half {
 	atomic_t state;
