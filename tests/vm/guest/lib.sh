@@ -303,8 +303,8 @@ show_counters() {
 	for device in /sys/class/infiniband/*; do
 		line=
 		for counter in "$device"/ports/1/hw_counters/*; do
-			[ -r "$counter" ] || continue
-			value=$(<"$counter")
+			# The device may go meanwhile.
+			read -r value 2>/dev/null <"$counter" || continue
 			[ "$value" = 0 ] || line+=" ${counter##*/} $value"
 		done
 		echo "--- ${device##*/}:$line"

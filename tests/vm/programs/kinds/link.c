@@ -71,7 +71,8 @@ void link_connect(struct link *link)
 		.ah_attr = { .is_global = 1, .port_num = 1,
 			     .grh = { .dgid = link->other->gid, .hop_limit = 1,
 				      .sgid_index = link->gid_index } },
-		.timeout = 18, .retry_cnt = 7, .rnr_retry = 7,
+		/* 134 ms, after which a peer that has died is given up in 4 s; or 1 s. */
+		.timeout = slowness == 1 ? 15 : 18, .retry_cnt = 7, .rnr_retry = 7,
 	};
 
 	CHECK(!ibv_modify_qp(link->qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
