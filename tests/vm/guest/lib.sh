@@ -281,6 +281,20 @@ client() {
 	end_server
 }
 
+# --- Swap in memory, which is taken before all other swap -----------------------
+
+zram_on() {
+	modprobe zram num_devices=1 || skip "this kernel has no zram"
+	echo 256M >/sys/block/zram0/disksize
+	mkswap -q /dev/zram0
+	swapon -p 100 /dev/zram0
+}
+
+zram_off() {
+	! grep -q ^/dev/zram0 /proc/swaps || swapoff /dev/zram0
+	[ ! -b /dev/zram0 ] || echo 1 >/sys/block/zram0/reset
+}
+
 # --- Memory cgroups -----------------------------------------------------------
 
 # memory_cgroup NAME: a new one; prints its path. (On a host, /sys shows less:

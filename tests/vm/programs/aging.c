@@ -51,25 +51,14 @@ static struct ibv_mr *mine, *hot_mr;
 static char *hot;
 static int cold;	/* a file in memory */
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	CHECK(file);
-	CHECK(fputs(text, file) >= 0);
-	CHECK(!fclose(file));
-}
-
 /* The process has a room of its own from now on. */
 static void enter_cgroup(void)
 {
-	char path[256], limit[32];
+	char limit[32];
 
-	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
-	write_file(path, "0");
-	snprintf(path, sizeof(path), "%s/memory.max", cgroup);
+	write_file(in_cgroup(cgroup, "cgroup.procs"), "0");
 	snprintf(limit, sizeof(limit), "%d", LIMIT);
-	write_file(path, limit);
+	write_file(in_cgroup(cgroup, "memory.max"), limit);
 }
 
 static struct seen look(void)
@@ -208,16 +197,8 @@ static void measure(void)
 int main(int argc, char **argv)
 {
 	char *buf;
-	int c;
 
-	while ((c = getopt(argc, argv, "d:g:")) != -1) {
-		CHECK(c != '?');
-		if (c == 'd')
-			nics_open(nics, optarg);
-		else
-			cgroup = optarg;
-	}
-	CHECK(nics[0].context && cgroup);
+	cgroup = options_in_cgroup(argc, argv, nics);
 	/* The peer's memory is pinned, and not the cgroup's. */
 	buf = memory_map(HOT, false);
 	mine = ibv_reg_mr(nics[0].pd, buf, HOT, IBV_ACCESS_LOCAL_WRITE);

@@ -45,23 +45,6 @@ static const char *cgroup;
 static struct end end, peer;
 static struct ibv_mr *source;
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	CHECK(file);
-	CHECK(fputs(text, file) >= 0);
-	CHECK(!fclose(file));
-}
-
-static const char *in_cgroup(const char *name)
-{
-	static char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", cgroup, name);
-	return path;
-}
-
 /* Pages of the caches "odp*", after those that hold nothing were given up */
 static uint64_t slab_bytes(void)
 {
@@ -94,7 +77,7 @@ static struct usage usage(void)
 	pause_ms(100 * slowness());
 	u.slabs = slab_bytes();
 	u.leaves = counter(&nics[0], "odp_leaves");
-	u.charged = value_in(in_cgroup("memory.stat"), "slab");
+	u.charged = value_in(in_cgroup(cgroup, "memory.stat"), "slab");
 	return u;
 }
 
@@ -194,7 +177,7 @@ static void reclaim(void)
 	pause_ms(IDLE_MS);
 	/* EAGAIN says that it was less; that is all right. */
 	for (i = 0; i < 4; i++) {
-		file = fopen(in_cgroup("memory.reclaim"), "w");
+		file = fopen(in_cgroup(cgroup, "memory.reclaim"), "w");
 		CHECK(file);
 		fputs("8M", file);
 		fclose(file);
@@ -252,17 +235,10 @@ static void close_all(void)
 int main(int argc, char **argv)
 {
 	char *buf;
-	int c, i;
+	int i;
 
-	while ((c = getopt(argc, argv, "d:g:")) != -1) {
-		CHECK(c != '?');
-		if (c == 'd')
-			nics_open(nics, optarg);
-		else
-			cgroup = optarg;
-	}
-	CHECK(nics[0].context && cgroup);
-	write_file(in_cgroup("cgroup.procs"), "0");
+	cgroup = options_in_cgroup(argc, argv, nics);
+	write_file(in_cgroup(cgroup, "cgroup.procs"), "0");
 	buf = memory_map(BLOCK, false);
 	memset(buf, 1, BLOCK);
 	source = ibv_reg_mr(nics[0].pd, buf, BLOCK, IBV_ACCESS_LOCAL_WRITE);

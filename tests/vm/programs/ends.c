@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 static bool nic_find_gid(struct nic *nic)
 {
@@ -52,6 +53,22 @@ int nics_open(struct nic nics[2], char *names)
 	else
 		nics[1] = nics[0];
 	return second ? 2 : 1;
+}
+
+const char *options_in_cgroup(int argc, char **argv, struct nic nics[2])
+{
+	const char *cgroup = NULL;
+	int c;
+
+	while ((c = getopt(argc, argv, "d:g:")) != -1) {
+		CHECK(c != '?');
+		if (c == 'd')
+			nics_open(nics, optarg);
+		else
+			cgroup = optarg;
+	}
+	CHECK(nics[0].context && cgroup);
+	return cgroup;
 }
 
 void nic_close(struct nic *nic)
@@ -339,4 +356,21 @@ uint64_t trouble_all(const struct trouble *trouble)
 	for (i = 0; i < TROUBLES; i++)
 		all += trouble_seen(trouble, counter_names[i]);
 	return all;
+}
+
+void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	CHECK(file);
+	CHECK(fputs(text, file) >= 0);
+	CHECK(!fclose(file));
+}
+
+const char *in_cgroup(const char *cgroup, const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", cgroup, name);
+	return path;
 }

@@ -71,6 +71,8 @@ enum { TIMEOUT_LONG = 20, PATIENCE = 60 };
 
 /* The argument of -d; nics[1] is nics[0] if it names one. Return: how many */
 int nics_open(struct nic nics[2], char *names);
+/* "-d DEV[,DEV2] -g CGROUP": opens the devices. Return: the path of the cgroup */
+const char *options_in_cgroup(int argc, char **argv, struct nic nics[2]);
 /* All that was made with it is gone. */
 void nic_close(struct nic *nic);
 struct ibv_mr *nic_register(struct nic *nic, void *start, size_t size);
@@ -104,6 +106,10 @@ bool under_load(void);
 int slowness(void);
 /* Seconds after which what has not come does not come any more */
 double patience(void);
+
+void write_file(const char *path, const char *text);
+/* The path of a file of a cgroup, until the next call */
+const char *in_cgroup(const char *cgroup, const char *name);
 
 /* A counter of a device, and one of /proc/vmstat and the like: "name value" */
 uint64_t counter(const struct nic *nic, const char *name);

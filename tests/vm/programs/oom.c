@@ -45,15 +45,6 @@ static void wait_stage(int stage)
 	}
 }
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	CHECK(file);
-	CHECK(fputs(text, file) >= 0);
-	CHECK(!fclose(file));
-}
-
 static void ask_for_it(void)
 {
 	write_file("/proc/self/oom_score_adj", "1000");
@@ -68,10 +59,8 @@ static void own(void)
 	struct ibv_mr *mr;
 	struct end end = { 0 };
 	char *greed;
-	char path[256];
 
-	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
-	write_file(path, "0");
+	write_file(in_cgroup(cgroup, "cgroup.procs"), "0");
 	shared->small = (uintptr_t)memory_map(small_mib << 20, false);
 	shared->huge = (uintptr_t)memory_map(huge_mib << 20, true);
 	shared->sparse = (uintptr_t)memory_map(blocks * BLOCK, false);
