@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define QP_RETRY 7
 #define MAX_RD_ATOMIC 16
 
 static uint64_t lesser(uint64_t a, uint64_t b)

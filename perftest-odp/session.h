@@ -32,6 +32,8 @@ struct job {
 	uint64_t spoil;	  /* sweep: flip a bit of this message; 0: of none */
 };
 
+/* Retries of the queue pairs */
+#define QP_RETRY 7
 #define JOB_VERSION 1
 #define JOB_NUMBERS (sizeof(struct job) / sizeof(uint64_t))
 

@@ -4,10 +4,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
-/* Longer than all retries of a queue pair together */
+/* At least; see silence_ms() */
 #define SILENCE_MS 60000
+/* A retry may wait four times the timeout (IBTA 9.7.6.1.3) */
+#define BACKOFF 4
 /* Every so many requests ask for a completion */
 #define SIGNAL_EVERY 4
 
@@ -173,12 +176,23 @@ static unsigned int next_recv(const struct side *side, const struct xfer *batch,
 	return i;
 }
 
+/* Longer than all retries of a queue pair together; the timeout is in 4.096 us */
+static int silence_ms(const struct side *side)
+{
+	uint64_t timeout_ms = (4096ULL << side->job.timeout) / 1000000;
+	uint64_t retries_ms = (QP_RETRY + 1) * BACKOFF * timeout_ms;
+
+	return retries_ms < SILENCE_MS	? SILENCE_MS :
+	       retries_ms < INT_MAX / 2 ? (int)retries_ms * 2 :
+					  INT_MAX;
+}
+
 static int reap_one(struct side *side, const struct xfer *batch, unsigned int n,
 		    unsigned int *next)
 {
 	struct ibv_wc wc;
 	unsigned int q;
-	int got = cq_next(&side->qps.recv_cq, &wc, SILENCE_MS);
+	int got = cq_next(&side->qps.recv_cq, &wc, silence_ms(side));
 
 	if (got < 0)
 		return RC_WRONG;
@@ -277,14 +291,14 @@ static int reap_send(struct side *side, const struct xfer *batch,
 		     unsigned int n)
 {
 	struct ibv_wc wc;
-	int got = cq_next(&side->qps.send_cq, &wc, SILENCE_MS);
+	int got = cq_next(&side->qps.send_cq, &wc, silence_ms(side));
 
 	if (got < 0)
 		return RC_WRONG;
 	if (!got)
 		return fail(RC_WRONG,
 			    "%s: no completion for %d s, path MTU %u, first message of the batch %s of %u bytes",
-			    side->dev.name, SILENCE_MS / 1000, side->mtu,
+			    side->dev.name, silence_ms(side) / 1000, side->mtu,
 			    op_name(batch->op), batch->len);
 	if (wc.wr_id >= n)
 		return fail(RC_WRONG, "%s: a completion of no known request",

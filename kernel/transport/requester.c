@@ -266,9 +266,9 @@ static void odp_req_arm_timer(struct odp_qp *qp)
 {
 	struct odp_requester *req = &qp->req;
 
-	if (qp->ack_timeout && odp_req_outstanding(req) && !req->rnr_wait &&
-	    !timer_pending(&req->timer))
-		mod_timer(&req->timer, req->deadline);
+	/* A timer that is due too early looks once more; too late it must not be. */
+	if (qp->ack_timeout && odp_req_outstanding(req) && !req->rnr_wait)
+		timer_reduce(&req->timer, req->deadline);
 }
 
 /* Gives the send request its PSNs; false if it is not to be started now. */
