@@ -101,14 +101,17 @@ static void odp_comp_ack(struct odp_qp *qp, const struct odp_packet *pkt)
 	bool ack = kind == ODP_AETH_ACK;
 	/* A NAK acknowledges what is before it, an ACK itself, too. */
 	u32 una = odp_psn_add(pkt->psn, ack);
+	bool all;
 
 	if (odp_psn_diff(una, qp->req.una) < ack ||
 	    odp_psn_diff(una, qp->req.max_psn) >= ack)
 		return;
-	if (!odp_comp_advance(qp, una))
-		odp_comp_gap(qp);
-	else if (kind == ODP_AETH_RNR)
+	all = odp_comp_advance(qp, una);
+	/* What is to be sent again then begins with what was lost. */
+	if (kind == ODP_AETH_RNR)
 		odp_requester_rnr(qp, syndrome & ODP_AETH_DETAIL);
+	else if (!all)
+		odp_comp_gap(qp);
 	else if (kind == ODP_AETH_NAK)
 		odp_comp_nak(qp, syndrome);
 }
@@ -152,9 +155,12 @@ static int odp_comp_read(struct odp_qp *qp, const struct odp_packet *pkt)
 {
 	struct odp_swqe *swqe;
 
-	if (odp_psn_diff(pkt->psn, qp->req.una) < 0 ||
-	    odp_psn_diff(pkt->psn, qp->req.max_psn) >= 0)
+	if (odp_psn_diff(pkt->psn, qp->req.max_psn) >= 0)
 		return 0;
+	if (odp_psn_diff(pkt->psn, qp->req.una) < 0) {
+		odp_requester_alive(qp);
+		return 0;
+	}
 	if (!odp_comp_advance(qp, pkt->psn) || pkt->psn != qp->req.una) {
 		odp_comp_gap(qp);
 		return 0;

@@ -41,7 +41,8 @@ static bool odp_half_park(struct odp_half *half, gfp_t gfp)
 {
 	int err;
 
-	WRITE_ONCE(half->parked, true);
+	/* Pairs with odp_half_parked(). */
+	smp_store_release(&half->parked, true);
 	half->fault_addr = half->miss.addr;
 	err = odp_fault(&half->miss, &half->waiter, gfp);
 	if (!err)
@@ -104,7 +105,7 @@ static void odp_half_run(struct odp_half *half, gfp_t gfp)
 		atomic_fetch_andnot(ODP_HALF_AGAIN, &half->state);
 		if (atomic_read(&half->state) & ODP_HALF_STOPPED)
 			odp_half_operation_done(half);
-		else if (!odp_half_turn(half, gfp, !--turns))
+		else if (!odp_half_turn(half, gfp, --turns <= 0))
 			return;
 	} while (!odp_half_release(half));
 }

@@ -139,7 +139,7 @@ static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt,
 	lockdep_assert_held(&resp->half.rx.lock);
 
 	*rnr = false;
-	if (!READ_ONCE(resp->half.parked) || !(full || again)) {
+	if (!odp_half_parked(&resp->half) || !(full || again)) {
 		if (!full)
 			resp->rx_next = odp_psn_add(pkt->psn,
 						    odp_request_npsns(qp, pkt));
@@ -153,9 +153,21 @@ static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt,
 	return false;
 }
 
+/* The request to be named: the one that came, as far as that may be. */
+static u32 odp_responder_wait_psn(const struct odp_responder *resp, u32 psn)
+{
+	u32 first = READ_ONCE(resp->wait_psn);
+	u32 end = READ_ONCE(resp->wait_end);
+
+	if (odp_psn_diff(psn, first) < 0)
+		psn = first;
+	return odp_psn_diff(psn, end) < 0 ? psn : end;
+}
+
 static void odp_responder_receive(struct odp_qp *qp, struct sk_buff *skb)
 {
 	struct sk_buff_head *rx = &qp->resp.half.rx;
+	u32 psn = odp_packet(skb)->psn;
 	bool admit = false;
 	bool rnr = false;
 
@@ -174,7 +186,7 @@ static void odp_responder_receive(struct odp_qp *qp, struct sk_buff *skb)
 	odp_count(qp->dev, ODP_STAT_RX_DROPPED);
 	kfree_skb(skb);
 	if (rnr)
-		odp_responder_ack(qp, READ_ONCE(qp->resp.wait_psn),
+		odp_responder_ack(qp, odp_responder_wait_psn(&qp->resp, psn),
 				  ODP_AETH_RNR | ODP_RNR_PARKED);
 }
 

@@ -165,6 +165,7 @@ struct odp_rq {
  * @retries: Retries left until there is progress.
  * @rnr_retries: The same for RNR NAKs.
  * @timeouts: Timeouts since there was progress.
+ * @probing: The peer has not kept up: one packet at a time, until there is progress.
  * @rnr_wait: Waiting for @rnr_timer.
  * @gap: A response was lost and the retry for it is under way.
  * @missed_answer: The page that was missed last was for an answer's data.
@@ -190,6 +191,7 @@ struct odp_requester {
 	u8 retries;
 	u8 rnr_retries;
 	u8 timeouts;
+	bool probing;
 	bool rnr_wait;
 	bool gap;
 	bool missed_answer;
@@ -242,6 +244,7 @@ struct odp_remote {
  * @read: What is still to be sent of it.
  * @read_psn: PSN of the next response packet to be made.
  * @read_first: It is the first one.
+ * @read_again: The READ was answered before.
  * @read_start: PSN of the READ.
  * @read_sent: PSN of the next response packet to be sent.
  * @out: Response packets that are made and not sent.
@@ -249,6 +252,8 @@ struct odp_remote {
  * @filled: Bytes of its payload that are there.
  * @taken: Bytes of the request at the head of half.rx that are in memory.
  * @wait_psn: PSN of the request that waits for a page, if @half is parked.
+ * @wait_end: The same, or, if that one was answered before, of the first one that
+ *	was not executed: the peer may wait for any from @wait_psn to that.
  * @wait_silent: No NAK may be sent for it: it is a READ, half answered.
  * @rx_next: PSN after that of the last request that was queued. Protected by
  *	the lock of half.rx.
@@ -269,6 +274,7 @@ struct odp_responder {
 	struct odp_remote read;
 	u32 read_psn;
 	bool read_first;
+	bool read_again;
 	u32 read_start;
 	u32 read_sent;
 	struct sk_buff_head out;
@@ -276,6 +282,7 @@ struct odp_responder {
 	u32 filled;
 	u32 taken;
 	u32 wait_psn;
+	u32 wait_end;
 	bool wait_silent;
 	u32 rx_next;
 	unsigned long rnr_sent;
@@ -393,6 +400,7 @@ void odp_requester_stop(struct odp_qp *qp);
 void odp_requester_seek(struct odp_qp *qp, u32 psn);
 bool odp_requester_go_back(struct odp_qp *qp);
 void odp_requester_progress(struct odp_qp *qp);
+void odp_requester_alive(struct odp_qp *qp);
 void odp_requester_rnr(struct odp_qp *qp, u8 timer);
 void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
 			    u8 syndrome);

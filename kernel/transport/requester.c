@@ -51,8 +51,21 @@ void odp_requester_progress(struct odp_qp *qp)
 	req->retries = qp->attr.retry_cnt;
 	req->rnr_retries = qp->attr.rnr_retry;
 	req->timeouts = 0;
+	req->probing = false;
 	req->rnr_wait = false;
 	req->gap = false;
+	odp_req_set_deadline(qp);
+}
+
+/**
+ * odp_requester_alive - the peer has answered, but with nothing new
+ * @qp: The queue pair. Requester only.
+ *
+ * He is busy with what he was asked twice. Asking once more would give him more of
+ * that to do before he comes to what is missing.
+ */
+void odp_requester_alive(struct odp_qp *qp)
+{
 	odp_req_set_deadline(qp);
 }
 
@@ -217,6 +230,7 @@ void odp_requester_rnr(struct odp_qp *qp, u8 timer)
 	/* The peer is alive. */
 	req->retries = qp->attr.retry_cnt;
 	req->timeouts = 0;
+	req->probing = true;
 	req->reads = 0;
 	req->unasked = 0;
 	odp_requester_seek(qp, req->una);
@@ -259,6 +273,7 @@ static bool odp_req_timers(struct odp_qp *qp)
 		return true;
 	odp_count(qp->dev, ODP_STAT_TX_TIMEOUTS);
 	req->timeouts++;
+	req->probing = true;
 	return odp_requester_go_back(qp);
 }
 
@@ -357,7 +372,7 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 		.psn = req->psn,
 		.len = len,
 		.solicited = last && swqe->wqe.flags & IB_SEND_SOLICITED,
-		.ack_req = last || req->timeouts ||
+		.ack_req = last || req->probing ||
 			   req->unasked + 1 >= ODP_ACK_INTERVAL,
 		.reth = &remote,
 		.imm = swqe->wqe.imm_data,
@@ -422,15 +437,15 @@ static void odp_req_send_read(struct odp_qp *qp, struct odp_swqe *swqe)
 
 /*
  * May the next packet, which takes that many PSNs, be sent now? After a timeout
- * a single one is, until the peer answers: it may have all of them already and
- * be slow, and would be slower with all of them once more in its way.
+ * or an RNR NAK a single one is, until the peer answers: it may have all of them
+ * already and be slow, and would be slower with all of them once more in its way.
  */
 static bool odp_req_room(const struct odp_qp *qp, const struct odp_swqe *swqe)
 {
 	const struct odp_requester *req = &qp->req;
 	u32 out = odp_psn_diff(req->psn, req->una);
 
-	if (out && req->timeouts)
+	if (out && req->probing)
 		return false;
 	if (swqe->wqe.opcode != IB_WR_RDMA_READ)
 		return out < ODP_WINDOW;
@@ -585,6 +600,7 @@ void odp_requester_reset(struct odp_qp *qp)
 	req->was_parked = false;
 	req->gap = false;
 	req->timeouts = 0;
+	req->probing = false;
 }
 
 /**

@@ -60,18 +60,21 @@ void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome)
 }
 
 /*
- * Acknowledges what was executed so far, if that is owed. While a READ is being
- * answered it would say that all of its responses were sent.
+ * Acknowledges what was executed so far, if that is owed. A READ that is being
+ * answered is not part of it: that would say that its responses were sent. What
+ * was executed before the READ need not wait for it, but they say it, too; and a
+ * READ that is answered again has others behind it that were executed.
  */
 static void odp_resp_flush_ack(struct odp_qp *qp)
 {
 	struct odp_responder *resp = &qp->resp;
+	u32 end = resp->reading ? resp->read_start : resp->epsn;
 
-	if (!resp->ack_due || resp->reading)
+	if (!resp->ack_due || (resp->reading && (resp->read_again ||
+						 resp->read_sent != end)))
 		return;
 	resp->ack_due = false;
-	odp_responder_ack(qp, odp_psn_add(resp->epsn, ODP_PSN_MASK),
-			  ODP_SYNDROME_ACK);
+	odp_responder_ack(qp, odp_psn_add(end, ODP_PSN_MASK), ODP_SYNDROME_ACK);
 }
 
 /* A NAK for the expected packet; what comes is dropped until it does. */
@@ -304,13 +307,14 @@ static int odp_resp_write(struct odp_qp *qp, const struct odp_packet *pkt)
 	return 0;
 }
 
-/* Begins to answer a READ. */
+/* Begins to answer a READ, for the first time or again. */
 static void odp_resp_read_start(struct odp_qp *qp, const struct odp_packet *pkt,
-				const struct odp_remote *read)
+				const struct odp_remote *read, bool again)
 {
 	struct odp_responder *resp = &qp->resp;
 
 	resp->read = *read;
+	resp->read_again = again;
 	resp->read_psn = pkt->psn;
 	resp->read_sent = pkt->psn;
 	resp->read_start = pkt->psn;
@@ -320,7 +324,7 @@ static void odp_resp_read_start(struct odp_qp *qp, const struct odp_packet *pkt,
 
 static void odp_resp_read(struct odp_qp *qp, const struct odp_packet *pkt)
 {
-	struct odp_responder *resp = &qp->resp;
+	bool owed = qp->resp.ack_due;
 	struct odp_remote read;
 
 	odp_remote_from_reth(&read, odp_packet_reth(pkt));
@@ -334,9 +338,9 @@ static void odp_resp_read(struct odp_qp *qp, const struct odp_packet *pkt)
 		return;
 	}
 	odp_resp_executed(qp, pkt);
-	odp_resp_read_start(qp, pkt, &read);
-	/* The response says it. */
-	resp->ack_due = false;
+	odp_resp_read_start(qp, pkt, &read, false);
+	/* The response acknowledges the READ itself. */
+	qp->resp.ack_due = owed;
 }
 
 static u8 odp_resp_read_opcode(bool first, bool last)
@@ -357,12 +361,25 @@ static void odp_resp_read_send(struct odp_qp *qp)
 	while ((skb = __skb_dequeue(&resp->out)))
 		odp_packet_xmit(qp, skb);
 	resp->read_sent = resp->read_psn;
+	if (!resp->read_again)
+		resp->ack_due = false;
 }
 
-/* A READ whose memory went away while it was answered. */
+/*
+ * A READ whose memory went away while it was answered. One that is answered again
+ * may have had its answer long since, and then its memory may go: the peer
+ * knows whether the NAK is about something that he still wants.
+ */
 static void odp_resp_read_fail(struct odp_qp *qp)
 {
 	qp->resp.reading = false;
+	if (qp->resp.read_again) {
+		odp_resp_drop_packets(&qp->resp);
+		odp_half_operation_done(&qp->resp.half);
+		odp_responder_ack(qp, qp->resp.read_sent,
+				  ODP_SYNDROME_NAK_ACCESS);
+		return;
+	}
 	odp_resp_read_send(qp);
 	odp_responder_ack(qp, qp->resp.read_psn, ODP_SYNDROME_NAK_ACCESS);
 	odp_qp_event(qp, IB_EVENT_QP_ACCESS_ERR);
@@ -449,7 +466,7 @@ static void odp_resp_duplicate(struct odp_qp *qp, const struct odp_packet *pkt)
 			 qp->resp.epsn) > 0 ||
 	    odp_remote_check(qp, &read, IB_ACCESS_REMOTE_READ))
 		return;
-	odp_resp_read_start(qp, pkt, &read);
+	odp_resp_read_start(qp, pkt, &read, true);
 }
 
 /* Does the packet go on with the message that the last one left open? */
@@ -518,11 +535,18 @@ static int odp_resp_step(struct odp_qp *qp)
 	return 1;
 }
 
-/* What others may tell the peer meanwhile. */
+/*
+ * What others may tell the peer meanwhile: that a request has to wait which he
+ * knows not to be answered. He may have the answer to a READ that is answered
+ * again, and waits for one of those behind it then.
+ */
 static void odp_resp_park(struct odp_responder *resp)
 {
-	WRITE_ONCE(resp->wait_psn,
-		   resp->reading ? resp->read_sent : resp->epsn);
+	u32 psn = resp->reading ? resp->read_sent : resp->epsn;
+	bool again = resp->reading && resp->read_again;
+
+	WRITE_ONCE(resp->wait_psn, psn);
+	WRITE_ONCE(resp->wait_end, again ? resp->epsn : psn);
 	WRITE_ONCE(resp->wait_silent,
 		   resp->reading && resp->read_sent != resp->read_start);
 }
