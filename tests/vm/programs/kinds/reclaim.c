@@ -13,6 +13,7 @@
 #define MADV_COLLAPSE 25 /* Linux 6.1 */
 #endif
 
+#define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged/"
 #define NUMA_DEBUG "/sys/kernel/debug/sched/numa_balancing/"
 
 enum { SOFT_DIRTY_US = 10000, SPOT_PAGES = BLOCK / PAGE, HOG = 64 << 20 };
@@ -290,6 +291,86 @@ static long event_collapse(struct run *run)
 	return made;
 }
 
+/* khugepaged never rests, and takes swapped pages, too. */
+static struct setting {
+	const char *path;
+	const char *busy;
+	long before;
+} khugepaged[] = {
+	{ KHUGEPAGED "max_ptes_swap", "511", 0 },
+	{ KHUGEPAGED "pages_to_scan", "100000", 0 },
+	{ KHUGEPAGED "alloc_sleep_millisecs", "0", 0 },
+	{ KHUGEPAGED "scan_sleep_millisecs", "0", 0 },
+	{ NULL, NULL, 0 },
+};
+
+/* The pages are small ones at first. */
+static void khugepaged_begin(struct run *run)
+{
+	char *base = run->r->base;
+	struct setting *s;
+
+	CHECK(!madvise(base, sh->size, MADV_NOHUGEPAGE));
+	CHECK(!madvise(base, sh->size, region_shared(run->r) ? MADV_REMOVE : MADV_DONTNEED));
+	memcpy(base, sh->shadow, sh->size);
+	CHECK(!madvise(base, sh->size, MADV_HUGEPAGE));
+	for (s = khugepaged; s->path; s++) {
+		s->before = read_number(s->path);
+		write_file(s->path, s->busy);
+	}
+}
+
+static void khugepaged_end(struct run *run)
+{
+	struct setting *s;
+	char text[32];
+
+	(void)run;
+	for (s = khugepaged; s->path; s++) {
+		snprintf(text, sizeof(text), "%ld", s->before);
+		write_file(s->path, text);
+	}
+}
+
+static void spot_prefetch(const struct run *run, const struct spot *s)
+{
+	struct ibv_sge sge = { (uintptr_t)s->at, s->len, run->r->mr->lkey };
+
+	CHECK(!ibv_advise_mr(owner_link.pd, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+			     IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+}
+
+/* Of a block that is one page, else 0. A split unmaps a file's pages: reads map them again. */
+static uint64_t huge_frame(const char *block)
+{
+	const char *last = block + BLOCK - PAGE;
+	uint64_t first_frame, last_frame;
+
+	(void)*(const volatile char *)block;
+	(void)*(const volatile char *)last;
+	first_frame = pagemap(block) & PM_PFN;
+	last_frame = pagemap(last) & PM_PFN;
+	if (first_frame % SPOT_PAGES || last_frame != first_frame + SPOT_PAGES - 1)
+		return 0;
+	return first_frame;
+}
+
+/*
+ * A huge page comes apart; its small pages stay where they are, and the device
+ * has all of them. Evidence: what khugepaged has made of them is another one.
+ */
+static long event_khugepaged(struct run *run)
+{
+	struct spot s = spot_any(run);
+	uint64_t before = huge_frame(s.at), after;
+
+	CHECK(!madvise(s.at, PAGE, MADV_COLD));
+	spot_prefetch(run, &s);
+	nap(20000);
+	after = huge_frame(s.at);
+	return after && after != before;
+}
+
 /* The pages of the region that are huge become small ones. Evidence: those */
 static long event_split(struct run *run)
 {
@@ -386,6 +467,7 @@ const struct event events_more[] = {
 	{ "hinting", event_hinting, 0, "entries", hinting_begin, hinting_end },
 	{ "merge", event_merge, 0, "times there were shared pages", ksm_begin, ksm_end },
 	{ "collapse", event_collapse, 0, "huge pages made", NULL, NULL },
+	{ "khugepaged", event_khugepaged, 0, "huge pages made", khugepaged_begin, khugepaged_end },
 	{ "split", event_split, 0, "huge pages split", NULL, NULL },
 	{ "forget", event_forget, 0, NULL, NULL, NULL },
 	{ "softdirty", event_softdirty, EV_CPU_READS, "pages looked at", NULL, NULL },
