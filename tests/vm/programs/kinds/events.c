@@ -258,6 +258,7 @@ const struct event events[] = {
 	{ "fork", event_fork, 0, "children right", NULL, NULL },
 	{ "spawn", event_spawn, EV_QUIET, "children right", NULL, NULL },
 	{ "uffd", event_uffd_missing, 0, "pages filled", uffd_begin, uffd_end },
+	{ "uffd_minor", event_uffd_minor, 0, "pages put right", uffd_minor_begin, uffd_end },
 	{ "uffd_wp", event_uffd_protect, 0, "pages protected", uffd_begin, uffd_end },
 	{ NULL, NULL, 0, NULL, NULL, NULL },
 };

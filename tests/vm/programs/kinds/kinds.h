@@ -264,8 +264,10 @@ void spot_put(struct spot *spot);
 long event_fork(struct run *run);
 long event_spawn(struct run *run);
 void uffd_begin(struct run *run);
+void uffd_minor_begin(struct run *run);
 void uffd_end(struct run *run);
 long event_uffd_missing(struct run *run);
+long event_uffd_minor(struct run *run);
 long event_uffd_protect(struct run *run);
 
 /* --- run.c: one kind and one event ------------------------------------------------- */

@@ -2,6 +2,9 @@
 /*
  * userfaultfd: pages that a handler in user space fills, slowly at times. What
  * it fills them with is what they must hold.
+ *
+ * Where faults are minor ones the pages are there, in the file, with contents
+ * that are wrong until the handler has put them right by a mapping of its own.
  */
 #include "kinds.h"
 
@@ -15,13 +18,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { WRONG = 0x5f };
+
 struct handler {
 	int fd;
 	pthread_t thread;
 	char *base;
+	char *other;		/* its own mapping, for minor faults */
+	uint32_t page;		/* of the kind of memory */
 	atomic_bool stop;
-	atomic_long filled;	/* for the device */
+	atomic_long filled;	/* for the device, since the last event */
 	atomic_long unprotected;
+	atomic_bool wrong[REGION_MAX / PAGE];
 };
 
 /* A thread of the device is none of ours. */
@@ -36,11 +44,22 @@ static bool by_device(const struct uffd_msg *msg)
 static void fill(struct handler *h, uint64_t at)
 {
 	struct uffdio_copy copy = {
-		.dst = at, .src = (uintptr_t)sh->shadow + (at - (uintptr_t)h->base), .len = PAGE,
+		.dst = at, .src = (uintptr_t)sh->shadow + (at - (uintptr_t)h->base), .len = h->page,
 	};
 
 	if (ioctl(h->fd, UFFDIO_COPY, &copy) && errno != EEXIST && errno != EAGAIN)
 		fail("UFFDIO_COPY: %s", strerror(errno));
+}
+
+static void put_right(struct handler *h, uint64_t at)
+{
+	struct uffdio_continue map = { .range = { at, h->page } };
+	uint32_t off = at - (uintptr_t)h->base;
+
+	if (atomic_exchange(&h->wrong[off / PAGE], false))
+		memcpy(h->other + off, sh->shadow + off, h->page);
+	if (ioctl(h->fd, UFFDIO_CONTINUE, &map) && errno != EEXIST && errno != EAGAIN)
+		fail("UFFDIO_CONTINUE: %s", strerror(errno));
 }
 
 static void protect(struct handler *h, uint64_t at, uint32_t len, uint64_t mode)
@@ -60,12 +79,15 @@ static void handle(struct handler *h)
 	if (read(h->fd, &msg, sizeof(msg)) != sizeof(msg))
 		return;
 	CHECK(msg.event == UFFD_EVENT_PAGEFAULT);
-	at = msg.arg.pagefault.address & ~(PAGE - 1ull);
-	if (at / PAGE % 16 == 3)
+	at = msg.arg.pagefault.address & ~(h->page - 1ull);
+	if (at / h->page % (h->page == PAGE ? 16 : 4) == 3)
 		nap(4000);
 	if (msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP) {
 		h->unprotected += by_device(&msg);
-		protect(h, at, PAGE, 0);
+		protect(h, at, h->page, 0);
+	} else if (msg.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_MINOR) {
+		h->filled += by_device(&msg);
+		put_right(h, at);
 	} else {
 		h->filled += by_device(&msg);
 		fill(h, at);
@@ -83,27 +105,50 @@ static void *handler_thread(void *arg)
 	return NULL;
 }
 
-void uffd_begin(struct run *run)
+static struct handler *handler_open(struct run *run, uint64_t features)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_THREAD_ID |
-				  UFFD_FEATURE_PAGEFAULT_FLAG_WP };
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)run->r->base, sh->size },
-		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
-	};
+	struct uffdio_api api = { .api = UFFD_API,
+				  .features = UFFD_FEATURE_THREAD_ID | features };
 	struct handler *h = calloc(1, sizeof(*h));
 
 	CHECK(h);
 	h->base = run->r->base;
+	h->page = smaps_kb(h->base, "KernelPageSize") << 10;
 	h->fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	CHECK(h->fd >= 0);
-	CHECK(!ioctl(h->fd, UFFDIO_API, &api));
-	if (ioctl(h->fd, UFFDIO_REGISTER, &reg)) {
-		reg.mode = UFFDIO_REGISTER_MODE_MISSING;
-		CHECK(!ioctl(h->fd, UFFDIO_REGISTER, &reg));
-	}
-	CHECK(!pthread_create(&h->thread, NULL, handler_thread, h));
+	if (ioctl(h->fd, UFFDIO_API, &api))
+		skip("this kernel's userfaultfd has not the features %#llx", api.features);
 	run->priv = h;
+	return h;
+}
+
+static bool handler_register(const struct handler *h, uint64_t mode)
+{
+	struct uffdio_register reg = { .range = { (uintptr_t)h->base, sh->size }, .mode = mode };
+
+	return !ioctl(h->fd, UFFDIO_REGISTER, &reg);
+}
+
+void uffd_begin(struct run *run)
+{
+	struct handler *h = handler_open(run, UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+
+	if (!handler_register(h, UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP))
+		CHECK(handler_register(h, UFFDIO_REGISTER_MODE_MISSING));
+	CHECK(!pthread_create(&h->thread, NULL, handler_thread, h));
+}
+
+void uffd_minor_begin(struct run *run)
+{
+	struct handler *h = handler_open(run, UFFD_FEATURE_MINOR_SHMEM |
+					 UFFD_FEATURE_MINOR_HUGETLBFS);
+	const struct region *r = run->r;
+
+	h->other = mmap(NULL, sh->size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
+			r->fd_off + r->guard);
+	CHECK(h->other != MAP_FAILED);
+	CHECK(handler_register(h, UFFDIO_REGISTER_MODE_MINOR));
+	CHECK(!pthread_create(&h->thread, NULL, handler_thread, h));
 }
 
 void uffd_end(struct run *run)
@@ -112,6 +157,8 @@ void uffd_end(struct run *run)
 
 	h->stop = true;
 	pthread_join(h->thread, NULL);
+	if (h->other)
+		CHECK(!munmap(h->other, sh->size));
 	close(h->fd);
 	free(h);
 }
@@ -121,13 +168,12 @@ long event_uffd_missing(struct run *run)
 {
 	struct handler *h = run->priv;
 	struct spot s = spot_take_locked(run);
-	long before = h->filled;
 
 	/* Shared memory would keep its pages. */
 	CHECK(!madvise(s.at, s.len, region_shared(run->r) ? MADV_REMOVE : MADV_DONTNEED));
 	spot_put(&s);
 	nap(2000);
-	return h->filled - before;
+	return atomic_exchange(&h->filled, 0);
 }
 
 /* Evidence: writes of the device that had to wait */
@@ -135,9 +181,27 @@ long event_uffd_protect(struct run *run)
 {
 	struct handler *h = run->priv;
 	struct spot s = spot_any(run);
-	long before = h->unprotected;
 
 	protect(h, (uintptr_t)s.at, s.len, UFFDIO_WRITEPROTECT_MODE_WP);
 	nap(2000);
-	return h->unprotected - before;
+	return atomic_exchange(&h->unprotected, 0);
+}
+
+/*
+ * All pages of a slot go wrong, and then leave the page tables. Evidence: pages
+ * put right because the device asked
+ */
+long event_uffd_minor(struct run *run)
+{
+	struct handler *h = run->priv;
+	struct spot s = spot_take_locked(run);
+	uint32_t off;
+
+	memset(h->other + s.off, WRONG, s.len);
+	for (off = s.off; off < s.off + s.len; off += h->page)
+		h->wrong[off / PAGE] = true;
+	CHECK(!madvise(s.at, s.len, MADV_DONTNEED));
+	spot_put(&s);
+	nap(2000);
+	return atomic_exchange(&h->filled, 0);
 }
