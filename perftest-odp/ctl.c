@@ -16,8 +16,11 @@
 #include <unistd.h>
 
 #define MAGIC 0x6f64705f70657266ull /* "odp_perf" */
-/* Longer than any phase of a test; shorter than a human's patience */
-#define SILENCE_S 300
+/*
+ * Longer than any phase of a test, in an emulated and busy host, too. (The other
+ * end gives up by itself when it gets nowhere.)
+ */
+#define SILENCE_S 1200
 #define CONNECT_TRIES 50
 #define CONNECT_PAUSE_NS 100000000
 

@@ -287,17 +287,49 @@ static bool is_signaled(const struct side *side, unsigned int i, unsigned int n)
 	       i + side->job.qps >= n;
 }
 
+/* The PSNs that come next, of all queue pairs: they stand still when nothing is sent */
+static uint64_t next_psns(struct side *side)
+{
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < side->job.qps; i++) {
+		if (ibv_query_qp(side->qps.qp[i], &attr, IBV_QP_SQ_PSN, &init))
+			return 0;
+		sum += attr.sq_psn;
+	}
+	return sum;
+}
+
+/* A large message may take its time between two completions; as cq_next() */
+static int next_while_moving(struct side *side, struct ibv_wc *wc)
+{
+	uint64_t psns = UINT64_MAX, before;
+	int got;
+
+	do {
+		before = psns;
+		got = cq_next(&side->qps.send_cq, wc, silence_ms(side));
+		if (got)
+			break;
+		psns = next_psns(side);
+	} while (psns != before);
+	return got;
+}
+
 static int reap_send(struct side *side, const struct xfer *batch,
 		     unsigned int n)
 {
 	struct ibv_wc wc;
-	int got = cq_next(&side->qps.send_cq, &wc, silence_ms(side));
+	int got = next_while_moving(side, &wc);
 
 	if (got < 0)
 		return RC_WRONG;
 	if (!got)
 		return fail(RC_WRONG,
-			    "%s: no completion for %d s, path MTU %u, first message of the batch %s of %u bytes",
+			    "%s: nothing sent and no completion for %d s, path MTU %u, first message of the batch %s of %u bytes",
 			    side->dev.name, silence_ms(side) / 1000, side->mtu,
 			    op_name(batch->op), batch->len);
 	if (wc.wr_id >= n)
