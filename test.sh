@@ -22,7 +22,8 @@ usage() {
 
 	Environment: ODP_CACHE, ODP_BUILD (directories), ODP_MEMORY (MiB), ODP_SWAP,
 	ODP_CPUS, ODP_ACCEL (kvm or tcg), ODP_CMDLINE (for the kernel), ODP_EVERYTHING
-	(seconds that the test "everything" goes on, 20 by default).
+	(seconds that the test "everything" goes on; without, 20, and none on a debug
+	kernel).
 	END
 }
 

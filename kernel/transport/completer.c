@@ -109,7 +109,7 @@ static void odp_comp_ack(struct odp_qp *qp, const struct odp_packet *pkt)
 	all = odp_comp_advance(qp, una);
 	/* What is to be sent again then begins with what was lost. */
 	if (kind == ODP_AETH_RNR)
-		odp_requester_rnr(qp, syndrome & ODP_AETH_DETAIL);
+		odp_requester_rnr(qp, syndrome & ODP_AETH_DETAIL, all);
 	else if (!all)
 		odp_comp_gap(qp);
 	else if (kind == ODP_AETH_NAK)

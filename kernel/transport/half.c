@@ -41,8 +41,7 @@ static bool odp_half_park(struct odp_half *half, gfp_t gfp)
 {
 	int err;
 
-	/* Pairs with odp_half_parked(). */
-	smp_store_release(&half->parked, true);
+	WRITE_ONCE(half->parked, true);
 	half->fault_addr = half->miss.addr;
 	err = odp_fault(&half->miss, &half->waiter, gfp);
 	if (!err)

@@ -104,13 +104,6 @@ static inline struct sk_buff *odp_half_peek(struct odp_half *half)
 	return skb;
 }
 
-/* For others than the owner: a hint, but what he left for them before it is seen. */
-static inline bool odp_half_parked(const struct odp_half *half)
-{
-	/* Pairs with odp_half_park(). */
-	return smp_load_acquire(&half->parked);
-}
-
 int odp_half_module_init(void);
 void odp_half_module_exit(void);
 

@@ -125,56 +125,66 @@ void odp_qp_put(struct odp_qp *qp)
 }
 
 /*
- * A request for a responder that waits for a page. The peer must not run into
- * a timeout meanwhile, so what it sends again is answered, with an RNR NAK for
- * the request that waits; and so is what no longer fits. True to queue it.
+ * A request for a responder that waits for a page is queued, but not if it was
+ * sent before: the peer is to hear then that it has to wait.
  */
-static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt,
-				bool *rnr)
+static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt)
 {
+	u32 next = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt));
 	struct odp_responder *resp = &qp->resp;
-	bool full = skb_queue_len(&resp->half.rx) >= ODP_RX_MAX;
-	bool again = odp_psn_diff(pkt->psn, resp->rx_next) < 0;
 
 	lockdep_assert_held(&resp->half.rx.lock);
 
-	*rnr = false;
-	if (!odp_half_parked(&resp->half) || !(full || again)) {
-		if (!full)
-			resp->rx_next = odp_psn_add(pkt->psn,
-						    odp_request_npsns(qp, pkt));
-		return !full;
-	}
-	/* Once a jiffy will do, and is well within the time that it gives. */
-	if (time_after(jiffies, resp->rnr_sent) && !READ_ONCE(resp->wait_silent)) {
-		resp->rnr_sent = jiffies;
-		*rnr = true;
-	}
-	return false;
+	if (skb_queue_len(&resp->half.rx) >= ODP_RX_MAX)
+		return false;
+	if (odp_psn_diff(pkt->psn, resp->rx_next) < 0)
+		return !READ_ONCE(resp->half.parked);
+	resp->rx_next = next;
+	return true;
 }
 
-/* The request to be named: the one that came, as far as that may be. */
-static u32 odp_responder_wait_psn(const struct odp_responder *resp, u32 psn)
+/*
+ * The peer must not run into a timeout while a page is waited for, so what is not
+ * queued is answered with an RNR NAK. It names the request that waits or, where the
+ * peer may have the answer to that, the one that came, by the last of its PSNs: the
+ * requester of rdma_rxe takes an acknowledgment in the middle of a READ for the
+ * rest of the data. True if there is something to be told now.
+ */
+static bool odp_responder_tell(struct odp_qp *qp, const struct odp_packet *pkt,
+			       u32 *psn)
 {
-	u32 first = READ_ONCE(resp->wait_psn);
-	u32 end = READ_ONCE(resp->wait_end);
+	struct odp_responder *resp = &qp->resp;
 
-	if (odp_psn_diff(psn, first) < 0)
-		psn = first;
-	return odp_psn_diff(psn, end) < 0 ? psn : end;
+	lockdep_assert_held(&resp->half.rx.lock);
+
+	/* Once a jiffy will do, and is well within the time that it gives. */
+	if (!READ_ONCE(resp->half.parked) ||
+	    !time_after(jiffies, resp->rnr_sent))
+		return false;
+	*psn = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt) - 1);
+	if (odp_psn_diff(*psn, resp->wait_psn) < 0)
+		*psn = resp->wait_psn;
+	if (odp_psn_diff(*psn, resp->wait_end) > 0)
+		*psn = resp->wait_end;
+	if (resp->wait_silent && *psn == resp->wait_psn)
+		return false;
+	resp->rnr_sent = jiffies;
+	return true;
 }
 
 static void odp_responder_receive(struct odp_qp *qp, struct sk_buff *skb)
 {
 	struct sk_buff_head *rx = &qp->resp.half.rx;
-	u32 psn = odp_packet(skb)->psn;
 	bool admit = false;
 	bool rnr = false;
+	u32 psn;
 
 	spin_lock_bh(&rx->lock);
 	/* Asked under the lock: what is left at a reset is purged after it. */
-	if (odp_qp_state_receives(odp_qp_state(qp)))
-		admit = odp_responder_admit(qp, odp_packet(skb), &rnr);
+	if (odp_qp_state_receives(odp_qp_state(qp))) {
+		admit = odp_responder_admit(qp, odp_packet(skb));
+		rnr = !admit && odp_responder_tell(qp, odp_packet(skb), &psn);
+	}
 	if (admit)
 		__skb_queue_tail(rx, skb);
 	spin_unlock_bh(&rx->lock);
@@ -186,8 +196,7 @@ static void odp_responder_receive(struct odp_qp *qp, struct sk_buff *skb)
 	odp_count(qp->dev, ODP_STAT_RX_DROPPED);
 	kfree_skb(skb);
 	if (rnr)
-		odp_responder_ack(qp, odp_responder_wait_psn(&qp->resp, psn),
-				  ODP_AETH_RNR | ODP_RNR_PARKED);
+		odp_responder_ack(qp, psn, ODP_AETH_RNR | ODP_RNR_PARKED);
 }
 
 static void odp_requester_receive(struct odp_qp *qp, struct sk_buff *skb)

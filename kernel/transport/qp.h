@@ -234,6 +234,7 @@ struct odp_remote {
  * @half: Ownership; all that follows belongs to the owner but where said.
  * @message: What the next packet has to go on with.
  * @epsn: PSN that is expected next.
+ * @ack_psn: PSN of the last packet executed that was no READ.
  * @msn: Messages executed, 24 bits.
  * @naked: A NAK for @epsn was sent; what follows is dropped till it comes.
  * @ack_due: An acknowledgment is owed.
@@ -251,11 +252,13 @@ struct odp_remote {
  * @skb: The response that is being filled, while a page for it is missing.
  * @filled: Bytes of its payload that are there.
  * @taken: Bytes of the request at the head of half.rx that are in memory.
- * @wait_psn: PSN of the request that waits for a page, if @half is parked.
- * @wait_end: The same, or, if that one was answered before, of the first one that
- *	was not executed: the peer may wait for any from @wait_psn to that.
- * @wait_silent: No NAK may be sent for it: it is a READ, half answered.
- * @rx_next: PSN after that of the last request that was queued. Protected by
+ * @wait_psn: PSN of the request that waits for a page, if @half is parked; the
+ *	last one of a READ that is answered again. Protected by the lock of
+ *	half.rx, as are the next two.
+ * @wait_end: The same; if a READ is answered again, of the first request that was
+ *	not executed: the peer may wait for any of those between.
+ * @wait_silent: No NAK may be sent for @wait_psn: it is a READ, half answered.
+ * @rx_next: PSN after the highest one of a request that was queued. Protected by
  *	the lock of half.rx.
  * @rnr_sent: When it last sent an RNR NAK while parked, jiffies. Protected by
  *	the lock of half.rx.
@@ -264,6 +267,7 @@ struct odp_responder {
 	struct odp_half half;
 	enum odp_message message;
 	u32 epsn;
+	u32 ack_psn;
 	u32 msn;
 	bool naked;
 	bool ack_due;
@@ -401,7 +405,7 @@ void odp_requester_seek(struct odp_qp *qp, u32 psn);
 bool odp_requester_go_back(struct odp_qp *qp);
 void odp_requester_progress(struct odp_qp *qp);
 void odp_requester_alive(struct odp_qp *qp);
-void odp_requester_rnr(struct odp_qp *qp, u8 timer);
+void odp_requester_rnr(struct odp_qp *qp, u8 timer, bool oldest);
 void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
 			    u8 syndrome);
 void odp_requester_fail(struct odp_qp *qp, enum ib_wc_status status,

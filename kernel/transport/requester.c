@@ -210,8 +210,9 @@ static const u32 odp_rnr_time[32] = {
  * odp_requester_rnr - waits, then sends again from the oldest PSN
  * @qp: The queue pair. Requester only.
  * @timer: Timer code of the RNR NAK.
+ * @oldest: It is about the oldest request, and counts against that.
  */
-void odp_requester_rnr(struct odp_qp *qp, u8 timer)
+void odp_requester_rnr(struct odp_qp *qp, u8 timer, bool oldest)
 {
 	struct odp_requester *req = &qp->req;
 	u64 ns = odp_rnr_time[timer & ODP_AETH_DETAIL] * 10ULL * NSEC_PER_USEC;
@@ -219,13 +220,13 @@ void odp_requester_rnr(struct odp_qp *qp, u8 timer)
 	odp_count(qp->dev, ODP_STAT_RNR_RECEIVED);
 	if (req->rnr_wait)
 		return;
-	if (!req->rnr_retries) {
+	if (oldest && !req->rnr_retries) {
 		odp_requester_fail(qp, IB_WC_RNR_RETRY_EXC_ERR,
 				   ODP_AETH_RNR | timer);
 		return;
 	}
 	/* 7 is for ever. */
-	if (req->rnr_retries < 7)
+	if (oldest && req->rnr_retries < 7)
 		req->rnr_retries--;
 	/* The peer is alive. */
 	req->retries = qp->attr.retry_cnt;

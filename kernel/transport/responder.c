@@ -60,21 +60,19 @@ void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome)
 }
 
 /*
- * Acknowledges what was executed so far, if that is owed. A READ that is being
- * answered is not part of it: that would say that its responses were sent. What
- * was executed before the READ need not wait for it, but they say it, too; and a
- * READ that is answered again has others behind it that were executed.
+ * Acknowledges what was executed so far, if that is owed, up to the last packet
+ * that was no READ: those are acknowledged by their responses alone, and the
+ * requester of rdma_rxe takes an ACK of one for its data. Not while a READ is
+ * answered again, as that says that the responses were sent of all READs before.
  */
 static void odp_resp_flush_ack(struct odp_qp *qp)
 {
 	struct odp_responder *resp = &qp->resp;
-	u32 end = resp->reading ? resp->read_start : resp->epsn;
 
-	if (!resp->ack_due || (resp->reading && (resp->read_again ||
-						 resp->read_sent != end)))
+	if (!resp->ack_due || (resp->reading && resp->read_again))
 		return;
 	resp->ack_due = false;
-	odp_responder_ack(qp, odp_psn_add(end, ODP_PSN_MASK), ODP_SYNDROME_ACK);
+	odp_responder_ack(qp, resp->ack_psn, ODP_SYNDROME_ACK);
 }
 
 /* A NAK for the expected packet; what comes is dropped until it does. */
@@ -180,6 +178,8 @@ static void odp_resp_executed(struct odp_qp *qp, const struct odp_packet *pkt)
 
 	resp->epsn = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt));
 	resp->naked = false;
+	if (!(pkt->flags & ODP_PKT_READ))
+		resp->ack_psn = pkt->psn;
 	if (pkt->flags & ODP_PKT_LAST)
 		WRITE_ONCE(resp->msn, (resp->msn + 1) & 0xffffff);
 	if (be32_to_cpu(pkt->bth->psn) & ODP_BTH_ACK_REQ)
@@ -536,19 +536,28 @@ static int odp_resp_step(struct odp_qp *qp)
 }
 
 /*
- * What others may tell the peer meanwhile: that a request has to wait which he
- * knows not to be answered. He may have the answer to a READ that is answered
- * again, and waits for one of those behind it then.
+ * What others may tell the peer meanwhile: that the request has to wait which is
+ * next. The answer to a READ that is answered again he may have, or a part of it,
+ * and waits for what is behind it then.
  */
-static void odp_resp_park(struct odp_responder *resp)
+static void odp_resp_park(struct odp_qp *qp)
 {
-	u32 psn = resp->reading ? resp->read_sent : resp->epsn;
-	bool again = resp->reading && resp->read_again;
+	struct odp_responder *resp = &qp->resp;
+	u32 end = resp->reading ? resp->read_sent : resp->epsn;
+	u32 psn = end;
 
-	WRITE_ONCE(resp->wait_psn, psn);
-	WRITE_ONCE(resp->wait_end, again ? resp->epsn : psn);
-	WRITE_ONCE(resp->wait_silent,
-		   resp->reading && resp->read_sent != resp->read_start);
+	if (resp->reading && resp->read_again) {
+		psn = odp_psn_add(resp->read_psn,
+				  max(1U, DIV_ROUND_UP(resp->read.left,
+						       qp->mtu)) - 1);
+		end = resp->epsn;
+	}
+	spin_lock_bh(&resp->half.rx.lock);
+	resp->wait_psn = psn;
+	resp->wait_end = end;
+	resp->wait_silent = resp->reading &&
+			    resp->read_sent != resp->read_start;
+	spin_unlock_bh(&resp->half.rx.lock);
 }
 
 static enum odp_turn odp_resp_turn(struct odp_half *half)
@@ -570,7 +579,7 @@ static enum odp_turn odp_resp_turn(struct odp_half *half)
 
 	odp_resp_flush_ack(qp);
 	if (did < 0) {
-		odp_resp_park(&qp->resp);
+		odp_resp_park(qp);
 		odp_count(qp->dev, ODP_STAT_PARKED);
 		return ODP_TURN_MISS;
 	}

@@ -211,6 +211,7 @@ static void odp_qp_set_psns(struct odp_qp *qp, const struct ib_qp_attr *attr,
 	if (mask & IB_QP_RQ_PSN) {
 		qp->attr.rq_psn = attr->rq_psn & ODP_PSN_MASK;
 		qp->resp.epsn = qp->attr.rq_psn;
+		qp->resp.ack_psn = odp_psn_add(qp->attr.rq_psn, ODP_PSN_MASK);
 		qp->resp.rx_next = qp->attr.rq_psn;
 	}
 	if (mask & IB_QP_SQ_PSN) {
