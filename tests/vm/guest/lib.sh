@@ -93,6 +93,16 @@ topology() {
 acquaint() {
 	wait_for 20 "$2 answers $1" on "$1" ping -q -c 1 -W 5 "$(ipv4_of "$2")"
 	wait_for 20 "$2 answers $1 by IPv6" on "$1" ping -q -c 1 -W 5 "$(ipv6_of "$2")"
+	remember_neighbours "$1"
+	remember_neighbours "$2"
+}
+
+remember_neighbours() {
+	local address dev mac
+
+	while read -r address _ dev _ mac _; do
+		on "$1" ip neigh replace "$address" lladdr "$mac" dev "$dev" nud permanent
+	done < <(on "$1" ip neigh show | grep -w lladdr)
 }
 
 hosts_up() {
