@@ -220,10 +220,12 @@ int odp_half_module_init(void)
 {
 	/*
 	 * Per CPU, so that a half goes on where it began: packets that are sent
-	 * from several CPUs overtake each other on their way.
+	 * from several CPUs overtake each other on their way. Of ordinary
+	 * priority: it does as much work as there is traffic, and what ksoftirqd
+	 * and RCU's threads have to do is part of that.
 	 */
-	odp_half_wq = alloc_workqueue("odp", WQ_MEM_RECLAIM | WQ_HIGHPRI |
-				      WQ_CPU_INTENSIVE, 0);
+	odp_half_wq = alloc_workqueue("odp",
+				      WQ_MEM_RECLAIM | WQ_CPU_INTENSIVE, 0);
 	return odp_half_wq ? 0 : -ENOMEM;
 }
 
