@@ -31,6 +31,7 @@
  *	odp_fault_lock (bh)		leaf of the order
  *	odp_sq.lock			taking send requests from the ring
  *	odp_qp.lock (bh)		state; nothing is taken inside
+ *	odp_srq.lock (bh)		taking receive requests; nothing inside
  *	odp_cqueue.lock (bh)		completions; nothing is taken inside
  */
 #ifndef ODP_H

@@ -134,7 +134,7 @@ static int odp_comp_data(struct odp_qp *qp, struct odp_swqe *swqe,
 		odp_requester_fail(qp, IB_WC_BAD_RESP_ERR, 0);
 		return 0;
 	}
-	err = odp_sg_copy(qp, &qp->req.half, odp_swqe_sge(swqe),
+	err = odp_sg_copy(qp->ib.pd, &qp->req.half, odp_swqe_sge(swqe),
 			  swqe->wqe.num_sge, offset, pkt->payload, pkt->len,
 			  true, &qp->req.taken);
 	if (err == -EAGAIN)

@@ -138,18 +138,37 @@ struct odp_rwqe {
 };
 
 /**
- * struct odp_rq - receive queue; all of it belongs to the responder
+ * struct odp_rq - receive queue
  * @kring: The ring.
- * @head: Requests taken.
+ * @head: Requests taken. Belongs to the responder, or see &struct odp_srq.
  * @max_sge: Of one request.
- * @rwqe: The request that the current message fills.
  */
 struct odp_rq {
 	struct odp_kring kring;
 	u32 head;
 	u32 max_sge;
-	struct odp_rwqe *rwqe;
 };
+
+/**
+ * struct odp_srq - a receive queue that queue pairs share
+ * @ib: The RDMA core's part; stays as long as queue pairs use it.
+ * @lock: Serializes taking requests: odp_rq.head; protects @limit.
+ * @rq: The queue.
+ * @limit: The user is told when fewer requests than this are left; 0 is never.
+ * @mmap: How user space maps the ring; owns the memory. Constant.
+ */
+struct odp_srq {
+	struct ib_srq ib;
+	spinlock_t lock;	/* rq.head, limit */
+	struct odp_rq rq;
+	u32 limit;
+	struct odp_mmap *mmap;
+};
+
+static inline struct odp_srq *to_odp_srq(struct ib_srq *ib)
+{
+	return container_of(ib, struct odp_srq, ib);
+}
 
 /**
  * struct odp_requester - sends requests and completes them
@@ -239,7 +258,10 @@ struct odp_remote {
  * @naked: A NAK for @epsn was sent; what follows is dropped till it comes.
  * @ack_due: An acknowledgment is owed.
  * @write: Where the current RDMA WRITE goes on.
- * @have_rwqe: odp_rq.rwqe is in use.
+ * @rwqe: The receive request that the current message fills.
+ * @have_rwqe: @rwqe is in use.
+ * @srq_left: The user was told that nothing more is taken from the shared
+ *	receive queue.
  * @received: Bytes that the current SEND has delivered.
  * @reading: A READ is being answered with @read.
  * @read: What is still to be sent of it.
@@ -272,7 +294,9 @@ struct odp_responder {
 	bool naked;
 	bool ack_due;
 	struct odp_remote write;
+	struct odp_rwqe *rwqe;
 	bool have_rwqe;
+	bool srq_left;
 	u32 received;
 	bool reading;
 	struct odp_remote read;
@@ -310,7 +334,7 @@ struct odp_responder {
  * @av: The peer's address.
  * @dst: Cached route.
  * @sq: Send queue.
- * @rq: Receive queue.
+ * @rq: Receive queue; has no ring if the queue pair uses a shared one.
  * @req: Requester.
  * @resp: Responder.
  * @mmap: How user space maps the rings; owns the memory.
@@ -366,6 +390,12 @@ static inline struct odp_cq *odp_qp_recv_cq(struct odp_qp *qp)
 	return to_odp_cq(qp->ib.recv_cq);
 }
 
+/* Where the keys of receive requests belong to */
+static inline struct ib_pd *odp_qp_recv_pd(struct odp_qp *qp)
+{
+	return qp->ib.srq ? qp->ib.srq->pd : qp->ib.pd;
+}
+
 /* qp.c: numbers, state */
 int odp_qp_number(struct odp_qp *qp);
 void odp_qp_unnumber(struct odp_qp *qp);
@@ -386,9 +416,10 @@ void odp_qp_event(struct odp_qp *qp, enum ib_event_type type);
 int odp_sq_take(struct odp_qp *qp);
 bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status);
 void odp_rq_need_kick(struct odp_qp *qp, bool need);
+void odp_srq_set_limit(struct odp_srq *srq, u32 limit);
 
 /* sg.c: memory of requests */
-int odp_sg_copy(struct odp_qp *qp, struct odp_half *half,
+int odp_sg_copy(struct ib_pd *pd, struct odp_half *half,
 		const struct odp_sge *sge, u32 num_sge, u32 offset, void *buf,
 		u32 len, bool write, u32 *done);
 int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,

@@ -104,24 +104,23 @@ out:
 	return err;
 }
 
-/**
- * odp_rq_take - takes the next receive request
- * @qp: The queue pair. Responder only.
- * @status: IB_WC_SUCCESS, or what is wrong with the request.
- *
- * Return: false if there is none; else it is in odp_rq.rwqe.
- */
-bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status)
+/* Requests that user space has posted; more than the depth is nonsense. */
+static u32 odp_rq_left(const struct odp_rq *rq)
 {
-	struct odp_rwqe *rwqe = qp->rq.rwqe;
-	struct odp_rq *rq = &qp->rq;
+	return odp_kring_user_index(&rq->kring) - rq->head;
+}
+
+/* What is taken is the caller's; false if there is none. */
+static bool odp_rq_take_from(struct odp_rq *rq, struct odp_rwqe *rwqe,
+			     enum ib_wc_status *status)
+{
 	const struct odp_recv_wqe *wqe;
 	u32 avail;
 
 	*status = IB_WC_SUCCESS;
 	if (!rq->kring.depth)
 		return false;
-	avail = odp_kring_user_index(&rq->kring) - rq->head;
+	avail = odp_rq_left(rq);
 	if (!avail || avail > rq->kring.depth)
 		return false;
 
@@ -139,6 +138,80 @@ bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status)
 	rq->head++;
 	odp_kring_set_kernel_index(&rq->kring, rq->head);
 	return true;
+}
+
+/* Has the user to be told? Once: the limit is used up then. */
+static bool odp_srq_limit_due(struct odp_srq *srq)
+{
+	lockdep_assert_held(&srq->lock);
+
+	if (odp_rq_left(&srq->rq) >= srq->limit)
+		return false;
+	srq->limit = 0;
+	return true;
+}
+
+static void odp_srq_limit_event(struct odp_srq *srq)
+{
+	struct ib_event event = {
+		.device = srq->ib.device,
+		.element.srq = &srq->ib,
+		.event = IB_EVENT_SRQ_LIMIT_REACHED,
+	};
+
+	if (srq->ib.event_handler)
+		srq->ib.event_handler(&event, srq->ib.srq_context);
+}
+
+static bool odp_srq_take(struct odp_srq *srq, struct odp_rwqe *rwqe,
+			 enum ib_wc_status *status)
+{
+	bool due = false;
+	bool taken;
+
+	spin_lock_bh(&srq->lock);
+	taken = odp_rq_take_from(&srq->rq, rwqe, status);
+	if (taken)
+		due = odp_srq_limit_due(srq);
+	spin_unlock_bh(&srq->lock);
+
+	if (due)
+		odp_srq_limit_event(srq);
+	return taken;
+}
+
+/**
+ * odp_srq_set_limit - asks for an event, or for none
+ * @srq: The queue, held.
+ * @limit: As in &struct odp_srq. If fewer are left already, the event comes at
+ *	once: the last message may have been faster than who asks.
+ */
+void odp_srq_set_limit(struct odp_srq *srq, u32 limit)
+{
+	bool due;
+
+	spin_lock_bh(&srq->lock);
+	srq->limit = limit;
+	due = odp_srq_limit_due(srq);
+	spin_unlock_bh(&srq->lock);
+
+	if (due)
+		odp_srq_limit_event(srq);
+}
+
+/**
+ * odp_rq_take - takes the next receive request
+ * @qp: The queue pair. Responder only.
+ * @status: IB_WC_SUCCESS, or what is wrong with the request.
+ *
+ * Return: false if there is none; else it is in odp_responder.rwqe.
+ */
+bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status)
+{
+	if (qp->ib.srq)
+		return odp_srq_take(to_odp_srq(qp->ib.srq), qp->resp.rwqe,
+				    status);
+	return odp_rq_take_from(&qp->rq, qp->resp.rwqe, status);
 }
 
 /**

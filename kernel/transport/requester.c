@@ -351,7 +351,7 @@ static int odp_req_gather(struct odp_qp *qp, struct odp_swqe *swqe, u32 len)
 		memcpy(buf, (void *)(swqe + 1) + req->offset, len);
 		return 0;
 	}
-	return odp_sg_copy(qp, &req->half, odp_swqe_sge(swqe),
+	return odp_sg_copy(qp->ib.pd, &req->half, odp_swqe_sge(swqe),
 			   swqe->wqe.num_sge, req->offset, buf, len, false,
 			   &req->filled);
 }

@@ -86,7 +86,7 @@ static void odp_resp_nak(struct odp_qp *qp, u8 syndrome)
 static bool odp_resp_push(struct odp_qp *qp, struct odp_cqe *cqe,
 			  bool solicited)
 {
-	cqe->wr_id = qp->rq.rwqe->wr_id;
+	cqe->wr_id = qp->resp.rwqe->wr_id;
 	cqe->qp_num = qp->ib.qp_num;
 	cqe->src_qp = qp->dest_qpn;
 	qp->resp.have_rwqe = false;
@@ -129,6 +129,18 @@ static void odp_resp_drop_packets(struct odp_responder *resp)
 	resp->filled = 0;
 }
 
+/*
+ * What is in a shared receive queue stays there, for others. The user waits for
+ * this event, which is behind the completion of the request in use.
+ */
+static void odp_resp_leave_srq(struct odp_qp *qp)
+{
+	if (qp->resp.srq_left)
+		return;
+	qp->resp.srq_left = true;
+	odp_qp_event(qp, IB_EVENT_QP_LAST_WQE_REACHED);
+}
+
 /* True when there is nothing left to flush. */
 static bool odp_resp_flush(struct odp_qp *qp)
 {
@@ -139,6 +151,10 @@ static bool odp_resp_flush(struct odp_qp *qp)
 	odp_resp_drop_packets(&qp->resp);
 	qp->resp.reading = false;
 	odp_resp_recv_error(qp, IB_WC_WR_FLUSH_ERR);
+	if (qp->ib.srq) {
+		odp_resp_leave_srq(qp);
+		return true;
+	}
 	odp_rq_need_kick(qp, true);
 	while (odp_rq_take(qp, &status)) {
 		qp->resp.have_rwqe = true;
@@ -216,7 +232,7 @@ static bool odp_resp_length_ok(const struct odp_qp *qp,
 static int odp_resp_send(struct odp_qp *qp, const struct odp_packet *pkt)
 {
 	struct odp_responder *resp = &qp->resp;
-	struct odp_rwqe *rwqe = qp->rq.rwqe;
+	struct odp_rwqe *rwqe = resp->rwqe;
 	int err;
 
 	if (!odp_resp_need_rwqe(qp))
@@ -227,8 +243,8 @@ static int odp_resp_send(struct odp_qp *qp, const struct odp_packet *pkt)
 		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_LOC_LEN_ERR);
 		return 0;
 	}
-	err = odp_sg_copy(qp, &resp->half, rwqe->sge, rwqe->num_sge,
-			  resp->received, pkt->payload, pkt->len, true,
+	err = odp_sg_copy(odp_qp_recv_pd(qp), &resp->half, rwqe->sge,
+			  rwqe->num_sge, resp->received, pkt->payload, pkt->len, true,
 			  &resp->taken);
 	if (err == -EAGAIN)
 		return err;
@@ -622,6 +638,7 @@ void odp_responder_reset(struct odp_qp *qp)
 	resp->naked = false;
 	resp->ack_due = false;
 	resp->have_rwqe = false;
+	resp->srq_left = false;
 	resp->reading = false;
 	resp->msn = 0;
 	resp->rnr_sent = jiffies - 1;

@@ -8,14 +8,15 @@
 #include "qp.h"
 #include "window.h"
 
-static int odp_window_access(struct odp_qp *qp, struct odp_half *half, u32 key,
+static int odp_window_access(struct ib_pd *pd, struct odp_half *half, u32 key,
 			     u64 addr, void *buf, u32 len, u64 ahead,
 			     int access, bool write, u32 *done)
 {
 	struct odp_window *win;
 	u32 n;
 
-	win = odp_window_get(qp->dev, key, qp->ib.pd, addr, len, access);
+	win = odp_window_get(to_odp_dev(pd->device), key, pd, addr, len,
+			     access);
 	if (!win)
 		return -EACCES;
 	n = odp_window_copy(win, addr, buf, len, write, ahead, half->pins,
@@ -27,7 +28,7 @@ static int odp_window_access(struct odp_qp *qp, struct odp_half *half, u32 key,
 
 /**
  * odp_sg_copy - copies to or from a scatter/gather list
- * @qp: The queue pair.
+ * @pd: Protection domain of its keys.
  * @half: The half that does it, owned.
  * @sge: The list.
  * @num_sge: Its length.
@@ -41,7 +42,7 @@ static int odp_window_access(struct odp_qp *qp, struct odp_half *half, u32 key,
  * Return: 0; -EAGAIN: a page is missing, end the turn; another error: a key
  * does not allow it or a page cannot be had.
  */
-int odp_sg_copy(struct odp_qp *qp, struct odp_half *half,
+int odp_sg_copy(struct ib_pd *pd, struct odp_half *half,
 		const struct odp_sge *sge, u32 num_sge, u32 offset, void *buf,
 		u32 len, bool write, u32 *done)
 {
@@ -57,7 +58,7 @@ int odp_sg_copy(struct odp_qp *qp, struct odp_half *half,
 			continue;
 		}
 		n = min(len - *done, sge->length - skip);
-		err = odp_window_access(qp, half, sge->lkey, sge->addr + skip,
+		err = odp_window_access(pd, half, sge->lkey, sge->addr + skip,
 					buf + *done, n, sge->length - skip,
 					access, write, done);
 		if (err)
@@ -112,7 +113,7 @@ int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
 
 	if (*done == len)
 		return 0;
-	return odp_window_access(qp, half, remote->rkey, remote->va + *done,
-				 buf + *done, len - *done, remote->left - *done,
-				 access, write, done);
+	return odp_window_access(qp->ib.pd, half, remote->rkey,
+				 remote->va + *done, buf + *done, len - *done,
+				 remote->left - *done, access, write, done);
 }

@@ -112,9 +112,9 @@ struct odp_send_wqe {
  * @num_sge: Number of &struct odp_sge that follow.
  * @reserved: Zero.
  *
- * The entries are rq_stride bytes apart. The kernel takes an entry when a
- * message needs one; publishing it takes no system call (but see
- * %ODP_RING_NEED_KICK).
+ * The entries are rq_stride bytes apart, those of a shared receive queue stride.
+ * The kernel takes an entry when a message needs one; publishing it takes no
+ * system call (but see %ODP_RING_NEED_KICK).
  */
 struct odp_recv_wqe {
 	__aligned_u64 wr_id;
@@ -174,7 +174,8 @@ struct odp_create_cq_resp {
  * @sq_depth: Entries of the send queue.
  * @sq_stride: Bytes from one send entry to the next.
  * @rq_offset: Where the receive queue's &struct odp_ring is in the mapping.
- * @rq_depth: Entries of the receive queue; 0 if the queue pair has none.
+ * @rq_depth: Entries of the receive queue; 0 if the queue pair has none, or
+ *	receives from a shared one.
  * @rq_stride: Bytes from one receive entry to the next.
  */
 struct odp_create_qp_resp {
@@ -186,6 +187,20 @@ struct odp_create_qp_resp {
 	__u32 rq_offset;
 	__u32 rq_depth;
 	__u32 rq_stride;
+};
+
+/**
+ * struct odp_create_srq_resp - response to CREATE_SRQ
+ * @offset: For mmap(): a &struct odp_ring and its &struct odp_recv_wqe.
+ * @size: Bytes to map.
+ * @depth: Number of entries, at least as many as asked for.
+ * @stride: Bytes from one entry to the next.
+ */
+struct odp_create_srq_resp {
+	__aligned_u64 offset;
+	__aligned_u64 size;
+	__u32 depth;
+	__u32 stride;
 };
 
 #endif /* ODP_ABI_H */

@@ -22,7 +22,8 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 			    struct ib_udata *udata)
 {
 	const int rc = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
-		       IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ;
+		       IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ |
+		       IB_ODP_SUPPORT_SRQ_RECV;
 
 	if (udata->inlen || udata->outlen)
 		return -EINVAL;
@@ -44,6 +45,10 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->max_cqe = ODP_MAX_CQE;
 	attr->max_mr = (1 << 20) - 1;
 	attr->max_pd = 1 << 20;
+	/* Their limits can be set, their sizes stay: no IB_DEVICE_SRQ_RESIZE. */
+	attr->max_srq = 1 << 20;
+	attr->max_srq_wr = ODP_MAX_WR;
+	attr->max_srq_sge = ODP_MAX_SGE;
 	attr->max_qp_rd_atom = ODP_MAX_RD_ATOMIC;
 	attr->max_qp_init_rd_atom = ODP_MAX_RD_ATOMIC;
 	attr->max_res_rd_atom = ODP_MAX_RD_ATOMIC << 20;
@@ -141,6 +146,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.create_ah = odp_create_ah,
 	.create_cq = odp_create_cq,
 	.create_qp = odp_create_qp,
+	.create_srq = odp_create_srq,
 	.create_user_ah = odp_create_ah,
 	.dealloc_driver = odp_dealloc_driver,
 	.dealloc_pd = odp_dealloc_pd,
@@ -149,6 +155,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.destroy_ah = odp_destroy_ah,
 	.destroy_cq = odp_destroy_cq,
 	.destroy_qp = odp_destroy_qp,
+	.destroy_srq = odp_destroy_srq,
 	.disassociate_ucontext = odp_disassociate_ucontext,
 	.get_dma_mr = odp_get_dma_mr,
 	.get_hw_stats = odp_get_hw_stats,
@@ -157,6 +164,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.mmap = odp_mmap,
 	.mmap_free = odp_mmap_free,
 	.modify_qp = odp_modify_qp,
+	.modify_srq = odp_modify_srq,
 	.poll_cq = odp_poll_cq,
 	.post_recv = odp_post_recv,
 	.post_send = odp_post_send,
@@ -164,6 +172,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.query_pkey = odp_query_pkey,
 	.query_port = odp_query_port,
 	.query_qp = odp_query_qp,
+	.query_srq = odp_query_srq,
 	.reg_user_mr = odp_reg_user_mr,
 	.req_notify_cq = odp_req_notify_cq,
 	.rereg_user_mr = odp_rereg_user_mr,
@@ -172,6 +181,7 @@ static const struct ib_device_ops odp_device_ops = {
 	INIT_RDMA_OBJ_SIZE(ib_cq, odp_cq, ib),
 	INIT_RDMA_OBJ_SIZE(ib_pd, odp_pd, ib),
 	INIT_RDMA_OBJ_SIZE(ib_qp, odp_qp, ib),
+	INIT_RDMA_OBJ_SIZE(ib_srq, odp_srq, ib),
 	INIT_RDMA_OBJ_SIZE(ib_ucontext, odp_ucontext, ib),
 };
 

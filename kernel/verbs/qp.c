@@ -17,11 +17,13 @@ static int odp_qp_check_init(const struct ib_qp_init_attr *init)
 {
 	const struct ib_qp_cap *cap = &init->cap;
 
-	if (init->qp_type != IB_QPT_RC || init->create_flags || init->srq)
+	if (init->qp_type != IB_QPT_RC || init->create_flags)
 		return -EOPNOTSUPP;
-	if (cap->max_send_wr > ODP_MAX_WR || cap->max_recv_wr > ODP_MAX_WR ||
-	    cap->max_send_sge > ODP_MAX_SGE || cap->max_recv_sge > ODP_MAX_SGE ||
+	if (cap->max_send_wr > ODP_MAX_WR || cap->max_send_sge > ODP_MAX_SGE ||
 	    cap->max_inline_data > ODP_MAX_INLINE)
+		return -EINVAL;
+	if (!init->srq && (cap->max_recv_wr > ODP_MAX_WR ||
+			   cap->max_recv_sge > ODP_MAX_SGE))
 		return -EINVAL;
 	return 0;
 }
@@ -45,20 +47,43 @@ static void odp_sq_layout(struct odp_sq *sq, struct ib_qp_cap *cap)
 	cap->max_inline_data = sq->max_inline;
 }
 
-static void odp_rq_layout(struct odp_rq *rq, struct ib_qp_cap *cap)
+/**
+ * odp_rq_layout - decides on the size of a receive queue
+ * @rq: The queue.
+ * @max_wr: Requests that it has to have room for.
+ * @max_sge: Of one request; within %ODP_MAX_SGE.
+ */
+void odp_rq_layout(struct odp_rq *rq, u32 max_wr, u32 max_sge)
 {
-	if (!cap->max_recv_wr)
-		return;
-	rq->kring.depth = roundup_pow_of_two(cap->max_recv_wr);
+	rq->kring.depth = roundup_pow_of_two(max_wr);
 	rq->kring.stride = ALIGN(sizeof(struct odp_recv_wqe) +
-				 cap->max_recv_sge * sizeof(struct odp_sge),
+				 max_sge * sizeof(struct odp_sge),
 				 ODP_STRIDE_ALIGN);
 	rq->max_sge = min_t(u32, ODP_MAX_SGE,
 			    (rq->kring.stride - sizeof(struct odp_recv_wqe)) /
 			    sizeof(struct odp_sge));
+}
 
-	cap->max_recv_wr = rq->kring.depth;
-	cap->max_recv_sge = rq->max_sge;
+static void odp_qp_rq_layout(struct odp_qp *qp, struct ib_qp_cap *cap)
+{
+	if (qp->ib.srq) {
+		cap->max_recv_wr = 0;
+		cap->max_recv_sge = 0;
+	}
+	if (!cap->max_recv_wr)
+		return;
+	odp_rq_layout(&qp->rq, cap->max_recv_wr, cap->max_recv_sge);
+	cap->max_recv_wr = qp->rq.kring.depth;
+	cap->max_recv_sge = qp->rq.max_sge;
+}
+
+/* Room for one receive request, from wherever it comes */
+static struct odp_rwqe *odp_qp_alloc_rwqe(struct odp_qp *qp)
+{
+	struct odp_rq *rq = qp->ib.srq ? &to_odp_srq(qp->ib.srq)->rq : &qp->rq;
+
+	return kzalloc(struct_size(qp->resp.rwqe, sge, rq->max_sge),
+		       GFP_KERNEL_ACCOUNT);
 }
 
 static int odp_qp_alloc_queues(struct odp_qp *qp, struct ib_udata *udata)
@@ -73,9 +98,8 @@ static int odp_qp_alloc_queues(struct odp_qp *qp, struct ib_udata *udata)
 				GFP_KERNEL_ACCOUNT);
 	if (!qp->sq.swqes)
 		return err;
-	qp->rq.rwqe = kzalloc(struct_size(qp->rq.rwqe, sge, qp->rq.max_sge),
-			      GFP_KERNEL_ACCOUNT);
-	if (!qp->rq.rwqe)
+	qp->resp.rwqe = odp_qp_alloc_rwqe(qp);
+	if (!qp->resp.rwqe)
 		goto err_swqes;
 	qp->mmap = odp_mmap_create(udata, sq_size + rq_size);
 	if (IS_ERR(qp->mmap)) {
@@ -88,7 +112,7 @@ static int odp_qp_alloc_queues(struct odp_qp *qp, struct ib_udata *udata)
 	return 0;
 
 err_rwqe:
-	kfree(qp->rq.rwqe);
+	kfree(qp->resp.rwqe);
 err_swqes:
 	kvfree(qp->sq.swqes);
 	return err;
@@ -97,7 +121,7 @@ err_swqes:
 static void odp_qp_free_queues(struct odp_qp *qp)
 {
 	odp_mmap_destroy(qp->mmap);
-	kfree(qp->rq.rwqe);
+	kfree(qp->resp.rwqe);
 	kvfree(qp->sq.swqes);
 }
 
@@ -133,7 +157,7 @@ int odp_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init,
 	qp->sig_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
 	mutex_init(&qp->mutex);
 	odp_sq_layout(&qp->sq, &init->cap);
-	odp_rq_layout(&qp->rq, &init->cap);
+	odp_qp_rq_layout(qp, &init->cap);
 	qp->attr.cap = init->cap;
 
 	err = dst_cache_init(&qp->dst, GFP_KERNEL);
@@ -355,6 +379,7 @@ int odp_query_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
 	init->qp_type = ib->qp_type;
 	init->send_cq = ib->send_cq;
 	init->recv_cq = ib->recv_cq;
+	init->srq = ib->srq;
 	init->sq_sig_type = qp->sig_all ? IB_SIGNAL_ALL_WR : IB_SIGNAL_REQ_WR;
 	return 0;
 }

@@ -77,7 +77,16 @@ int odp_destroy_cq(struct ib_cq *ib, struct ib_udata *udata);
 int odp_poll_cq(struct ib_cq *ib, int num, struct ib_wc *wc);
 int odp_req_notify_cq(struct ib_cq *ib, enum ib_cq_notify_flags flags);
 
+/* srq.c */
+int odp_create_srq(struct ib_srq *ib, struct ib_srq_init_attr *init,
+		   struct ib_udata *udata);
+int odp_modify_srq(struct ib_srq *ib, struct ib_srq_attr *attr,
+		   enum ib_srq_attr_mask mask, struct ib_udata *udata);
+int odp_query_srq(struct ib_srq *ib, struct ib_srq_attr *attr);
+int odp_destroy_srq(struct ib_srq *ib, struct ib_udata *udata);
+
 /* qp.c */
+void odp_rq_layout(struct odp_rq *rq, u32 max_wr, u32 max_sge);
 int odp_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init,
 		  struct ib_udata *udata);
 int odp_modify_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,

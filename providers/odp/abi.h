@@ -15,10 +15,13 @@
 
 #define _STRUCT_odp_create_cq_resp struct {}
 #define _STRUCT_odp_create_qp_resp struct {}
+#define _STRUCT_odp_create_srq_resp struct {}
 
 DECLARE_DRV_CMD(odp_cmd_create_cq, IB_USER_VERBS_CMD_CREATE_CQ,
 		empty, odp_create_cq_resp);
 DECLARE_DRV_CMD(odp_cmd_create_qp, IB_USER_VERBS_CMD_CREATE_QP,
 		empty, odp_create_qp_resp);
+DECLARE_DRV_CMD(odp_cmd_create_srq, IB_USER_VERBS_CMD_CREATE_SRQ,
+		empty, odp_create_srq_resp);
 
 #endif /* ODP_PROVIDER_ABI_H */

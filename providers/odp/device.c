@@ -21,6 +21,7 @@
 #include "poll.h"
 #include "qp.h"
 #include "send.h"
+#include "srq.h"
 
 static int query_device(struct ibv_context *context,
 			const struct ibv_query_device_ex_input *input,
@@ -69,21 +70,26 @@ static const struct verbs_context_ops context_ops = {
 	.create_cq_ex = odp_create_cq_ex,
 	.create_qp = odp_create_qp,
 	.create_qp_ex = odp_create_qp_ex,
+	.create_srq = odp_create_srq,
 	.dealloc_pd = odp_dealloc_pd,
 	.dereg_mr = odp_dereg_mr,
 	.destroy_ah = odp_destroy_ah,
 	.destroy_cq = odp_destroy_cq,
 	.destroy_qp = odp_destroy_qp,
+	.destroy_srq = odp_destroy_srq,
 	.detach_mcast = ibv_cmd_detach_mcast,
 	.free_context = free_context,
 	.modify_qp = odp_modify_qp,
+	.modify_srq = odp_modify_srq,
 	.poll_cq = odp_poll_cq,
 	.post_recv = odp_post_recv,
 	.post_send = odp_post_send,
+	.post_srq_recv = odp_post_srq_recv,
 	.query_device_ex = query_device,
 	.query_port = query_port,
 	.query_qp = odp_query_qp,
 	.query_rt_values = odp_query_rt_values,
+	.query_srq = odp_query_srq,
 	.reg_mr = odp_reg_mr,
 	.req_notify_cq = ibv_cmd_req_notify_cq,
 	.rereg_mr = odp_rereg_mr,

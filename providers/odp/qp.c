@@ -59,7 +59,7 @@ static struct ibv_qp *create(struct ibv_context *context,
 		goto err_destroy;
 
 	odp_sq_init(&qp->sq, &attr->cap);
-	odp_rq_init(&qp->rq, &attr->cap);
+	odp_rq_init(&qp->rq, attr->cap.max_recv_sge);
 	return &qp->vqp.qp;
 
 err_destroy:

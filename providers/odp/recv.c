@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* The receive queue, and posting to it. */
+/* Receive queues, and posting to them. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,10 +8,10 @@
 #include "qp.h"
 #include "recv.h"
 
-void odp_rq_init(struct odp_rq *rq, const struct ibv_qp_cap *cap)
+void odp_rq_init(struct odp_rq *rq, uint32_t max_sge)
 {
 	pthread_spin_init(&rq->lock, PTHREAD_PROCESS_PRIVATE);
-	rq->max_sge = cap->max_recv_sge;
+	rq->max_sge = max_sge;
 }
 
 void odp_rq_destroy(struct odp_rq *rq)
@@ -50,6 +50,32 @@ static int post_one(struct odp_rq *rq, const struct ibv_recv_wr *wr)
 	return 0;
 }
 
+/**
+ * odp_rq_post - give the kernel receive requests
+ * @rq: The queue, which has a ring.
+ * @wr: The requests; those before a bad one are posted.
+ * @bad_wr: Set to the bad one.
+ *
+ * Returns 0 or an errno value.
+ */
+int odp_rq_post(struct odp_rq *rq, struct ibv_recv_wr *wr,
+		struct ibv_recv_wr **bad_wr)
+{
+	int ret = 0;
+
+	pthread_spin_lock(&rq->lock);
+	for (; wr; wr = wr->next) {
+		ret = post_one(rq, wr);
+		if (ret) {
+			*bad_wr = wr;
+			break;
+		}
+	}
+	odp_queue_publish(&rq->queue);
+	pthread_spin_unlock(&rq->lock);
+	return ret;
+}
+
 /*
  * Its result does not matter: the entries are the kernel's already, and it
  * only fails when the device is gone.
@@ -69,24 +95,14 @@ int odp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
 		  struct ibv_recv_wr **bad_wr)
 {
 	struct odp_rq *rq = &to_odp_qp(ibqp)->rq;
-	int ret = 0;
+	int ret;
 
 	if (!rq->queue.depth || ibqp->state == IBV_QPS_RESET) {
 		*bad_wr = wr;
 		return EINVAL;
 	}
 
-	pthread_spin_lock(&rq->lock);
-	for (; wr; wr = wr->next) {
-		ret = post_one(rq, wr);
-		if (ret) {
-			*bad_wr = wr;
-			break;
-		}
-	}
-	odp_queue_publish(&rq->queue);
-	pthread_spin_unlock(&rq->lock);
-
+	ret = odp_rq_post(rq, wr, bad_wr);
 	if (odp_queue_wants_kick(&rq->queue))
 		kick(ibqp);
 	return ret;

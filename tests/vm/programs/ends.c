@@ -100,6 +100,7 @@ void end_create(struct end *end, struct nic *nic, int depth)
 	CHECK((end->cq = ibv_create_cq(nic->context, 2 * depth, NULL, end->channel, 0)));
 	init.send_cq = end->cq;
 	init.recv_cq = end->cq;
+	init.srq = end->srq;
 	CHECK((end->qp = ibv_create_qp(nic->pd, &init)));
 }
 

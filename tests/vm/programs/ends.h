@@ -47,12 +47,16 @@ struct address {
 	union ibv_gid gid;
 };
 
-/* A queue pair; both of its queues complete to one completion queue */
+/*
+ * A queue pair; both of its queues complete to one completion queue. @srq and
+ * @timeout are set before, or zero.
+ */
 struct end {
 	struct nic *nic;
 	struct ibv_comp_channel *channel;
 	struct ibv_cq *cq;
 	struct ibv_qp *qp;
+	struct ibv_srq *srq;	/* to receive from */
 	uint8_t timeout;	/* transport timeout, of 2^n * 4 us */
 };
 

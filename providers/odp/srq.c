@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Shared receive queues: create, modify, query, destroy, post.
+ *
+ * ibv_create_srq_ex() comes here, too, for the basic type, which is all we have.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "abi.h"
+#include "srq.h"
+
+static int map_ring(struct odp_srq *srq, struct ibv_context *context,
+		    const struct odp_create_srq_resp *resp)
+{
+	int ret = odp_map(&srq->mapping, context, resp->offset, resp->size);
+
+	if (!ret)
+		odp_queue_init(&srq->rq.queue, srq->mapping.addr, resp->depth,
+			       resp->stride);
+	return ret;
+}
+
+struct ibv_srq *odp_create_srq(struct ibv_pd *pd,
+			       struct ibv_srq_init_attr *attr)
+{
+	struct odp_cmd_create_srq_resp resp = {};
+	struct ibv_create_srq cmd;
+	struct odp_srq *srq;
+	int ret;
+
+	srq = calloc(1, sizeof(*srq));
+	if (!srq)
+		return NULL;
+
+	ret = ibv_cmd_create_srq(pd, &srq->vsrq.srq, attr, &cmd, sizeof(cmd),
+				 &resp.ibv_resp, sizeof(resp));
+	if (ret)
+		goto err_free;
+
+	ret = map_ring(srq, pd->context, &resp.drv_payload);
+	if (ret)
+		goto err_destroy;
+
+	odp_rq_init(&srq->rq, attr->attr.max_sge);
+	return &srq->vsrq.srq;
+
+err_destroy:
+	ibv_cmd_destroy_srq(&srq->vsrq.srq);
+err_free:
+	free(srq);
+	errno = ret;
+	return NULL;
+}
+
+int odp_modify_srq(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr, int mask)
+{
+	struct ibv_modify_srq cmd;
+
+	return ibv_cmd_modify_srq(ibsrq, attr, mask, &cmd, sizeof(cmd));
+}
+
+int odp_query_srq(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr)
+{
+	struct ibv_query_srq cmd;
+
+	return ibv_cmd_query_srq(ibsrq, attr, &cmd, sizeof(cmd));
+}
+
+int odp_destroy_srq(struct ibv_srq *ibsrq)
+{
+	struct odp_srq *srq = to_odp_srq(ibsrq);
+	int ret;
+
+	ret = ibv_cmd_destroy_srq(ibsrq);
+	if (ret)
+		return ret;
+
+	odp_unmap(&srq->mapping);
+	odp_rq_destroy(&srq->rq);
+	free(srq);
+	return 0;
+}
+
+/* No error of a queue pair flushes the queue, so nobody waits to be told. */
+int odp_post_srq_recv(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr,
+		      struct ibv_recv_wr **bad_wr)
+{
+	return odp_rq_post(&to_odp_srq(ibsrq)->rq, wr, bad_wr);
+}
