@@ -22,6 +22,7 @@ struct things {
 	struct ibv_mr *mr;
 	struct ibv_comp_channel *channel;
 	struct ibv_cq *cq;
+	struct ibv_srq *srq;
 	struct ibv_qp *qp;
 };
 
@@ -44,11 +45,13 @@ int prefetch_write(void);
 int prefetch_two(void);
 int create_channel(void);
 int create_cq(void);
+int create_srq(void);
 int create_qp(void);
 int qp_to_init(void);
 int qp_to_rtr(void);
 int qp_to_rts(void);
 int destroy_qp(void);
+int destroy_srq(void);
 int destroy_cq(void);
 int destroy_channel(void);
 int dereg(void);

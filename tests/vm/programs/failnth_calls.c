@@ -95,11 +95,19 @@ int create_cq(void)
 	return MAKE(cq, ibv_create_cq(have.context, DEPTH, NULL, have.channel, 0));
 }
 
+int create_srq(void)
+{
+	struct ibv_srq_init_attr attr = { .attr = { .max_wr = DEPTH, .max_sge = 4 } };
+
+	return MAKE(srq, ibv_create_srq(have.pd, &attr));
+}
+
 int create_qp(void)
 {
 	struct ibv_qp_init_attr attr = {
 		.send_cq = have.cq,
 		.recv_cq = have.cq,
+		.srq = have.srq,
 		.cap = { .max_send_wr = DEPTH, .max_recv_wr = DEPTH,
 			 .max_send_sge = 4, .max_recv_sge = 4 },
 		.qp_type = IBV_QPT_RC,
@@ -168,6 +176,7 @@ int qp_to_rts(void)
 	})
 
 int destroy_qp(void) { return UNMAKE(qp, ibv_destroy_qp(have.qp)); }
+int destroy_srq(void) { return UNMAKE(srq, ibv_destroy_srq(have.srq)); }
 int destroy_cq(void) { return UNMAKE(cq, ibv_destroy_cq(have.cq)); }
 int destroy_channel(void) { return UNMAKE(channel, ibv_destroy_comp_channel(have.channel)); }
 int dereg(void) { return UNMAKE(mr, ibv_dereg_mr(have.mr)); }
@@ -268,8 +277,8 @@ static void unmap_rest(void)
 void tear_down(void)
 {
 	static const call_fn calls[] = {
-		destroy_qp, destroy_cq, destroy_channel, dereg, dealloc_pd, close_device,
-		unmap_memory,
+		destroy_qp, destroy_srq, destroy_cq, destroy_channel, dereg, dealloc_pd,
+		close_device, unmap_memory,
 	};
 	size_t i;
 	int err;

@@ -79,16 +79,24 @@ void view_of_queue_pair(struct view *view, const struct ibv_qp_cap *cap)
 	view->rq_offset = sizeof(struct odp_ring) + view->depth * view->sq_stride;
 }
 
+void view_of_shared(struct view *view, const struct ibv_srq_attr *attr)
+{
+	view->shared = true;
+	view->depth = attr->max_wr;
+	view->rq_stride = round_up(sizeof(struct odp_recv_wqe) +
+				   attr->max_sge * sizeof(struct odp_sge));
+}
+
 /* view_publish - the scribbling thread may use it from now on */
 void view_publish(void)
 {
 	used++;
 }
 
-/* Is there room for the queues of two more ends? */
+/* Is there room for the queues of two more ends, and one that they share? */
 bool views_left(void)
 {
-	return used + 4 <= VIEWS;
+	return used + 5 <= VIEWS;
 }
 
 /* view_forget - the library unmaps it; so its address may come again */
@@ -252,7 +260,7 @@ static void scribble_indices(struct chance *c, struct view *view)
 	if (view->queue_pair && one_in(c, 2))
 		ring = view_rq(view);
 	/* A lie in a completion queue soon ends all that complete there. */
-	if (!view->queue_pair && !one_in(c, 20))
+	if (!view->queue_pair && !view->shared && !one_in(c, 20))
 		return;
 	ring->user_index = bad_index(c, (struct odp_ring *)ring, view->depth);
 	if (one_in(c, 2))
@@ -266,7 +274,7 @@ static void scribble_words(struct chance *c, struct view *view)
 	volatile uint32_t *words = (uint32_t *)view->mem;
 	uint32_t n = view->size / sizeof(*words), at, i, many;
 
-	if (!view->queue_pair && !one_in(c, 20))
+	if (!view->queue_pair && !view->shared && !one_in(c, 20))
 		return;
 	many = one_in(c, 50) ? n : one_in(c, 4) ? 16 : 1;
 	at = below(c, n);
@@ -302,7 +310,7 @@ void scribble(struct chance *c)
 	case 6:
 	case 7:
 	case 8:
-		if (view->queue_pair)
+		if (view->queue_pair || view->shared)
 			write_receive(c, view, next(c), 8);
 		break;
 	default:

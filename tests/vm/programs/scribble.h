@@ -136,7 +136,7 @@ struct view {
 	size_t size;
 	void *owner;
 	const struct device *device, *peer;
-	bool queue_pair;
+	bool queue_pair, shared; /* of a shared receive queue */
 	uint32_t depth;
 	uint32_t sq_stride, rq_stride;
 	size_t rq_offset;
@@ -144,6 +144,7 @@ struct view {
 
 struct view *view_add(const struct device *device, const struct device *peer);
 void view_of_queue_pair(struct view *view, const struct ibv_qp_cap *cap);
+void view_of_shared(struct view *view, const struct ibv_srq_attr *attr);
 void view_publish(void);
 bool views_left(void);
 void view_forget(struct view *view);

@@ -29,6 +29,9 @@ struct end {
 
 static struct device devices[DEVICES];
 static struct end ends[ENDS];
+/* The last pair receives from one queue. */
+static struct ibv_srq *srq;
+static struct view *srq_view;
 static char *memory;
 static atomic_bool end_of_round;
 
@@ -52,11 +55,41 @@ static void ends_init(void)
 	ends[ENDS - 1].device = ends[ENDS - 2].device;
 }
 
+static bool is_shared(const struct end *end)
+{
+	return end >= &ends[ENDS - 2];
+}
+
+static bool create_shared(struct device *device)
+{
+	struct ibv_srq_init_attr init = { .attr = { .max_wr = DEPTH, .max_sge = 4 } };
+
+	srq = ibv_create_srq(device->pd, &init);
+	if (!srq)
+		return false;
+	srq_view = view_add(device, device);
+	if (!srq_view)
+		return false;
+	view_of_shared(srq_view, &init.attr);
+	view_publish();
+	return true;
+}
+
+static void destroy_shared(void)
+{
+	if (!srq)
+		return;
+	view_forget(srq_view);
+	ibv_destroy_srq(srq);
+	srq = NULL;
+}
+
 static bool create(struct end *end)
 {
 	struct ibv_qp_init_attr init = {
 		.qp_type = IBV_QPT_RC,
 		.cap = { DEPTH, DEPTH, 4, 4, 64 },
+		.srq = is_shared(end) ? srq : NULL,
 	};
 
 	end->tail = 0;
@@ -172,6 +205,11 @@ static bool renew_pair(struct end *a, struct end *b)
 {
 	destroy(a);
 	destroy(b);
+	if (is_shared(a)) {
+		destroy_shared();
+		if (!create_shared(a->device))
+			return false;
+	}
 	if (!create(a) || !create(b))
 		return false;
 	connect_pair(a, b);
@@ -222,11 +260,12 @@ static void post_raw(struct chance *c, struct end *end)
 
 static void receive_raw(struct chance *c, struct end *end)
 {
-	volatile struct odp_ring *head = view_rq(end->view);
+	struct view *view = is_shared(end) ? srq_view : end->view;
+	volatile struct odp_ring *head = view_rq(view);
 	uint32_t i;
 
 	for (i = 0; i < DEPTH; i++)
-		write_receive(c, end->view, i, 40);
+		write_receive(c, view, i, 40);
 	head->user_index = head->kernel_index + DEPTH;
 }
 
@@ -285,10 +324,17 @@ static bool revive(struct chance *c, struct end *end)
 	return true;
 }
 
+static void set_limit(struct chance *c)
+{
+	struct ibv_srq_attr attr = { .srq_limit = below(c, DEPTH + 2) };
+
+	ibv_modify_srq(srq, &attr, IBV_SRQ_LIMIT);
+}
+
 /* Things that are no traffic; false if there is no going on. */
 static bool disturb(struct chance *c, struct end *end)
 {
-	switch (below(c, 8)) {
+	switch (below(c, 9)) {
 	case 0:
 		to_state(end, IBV_QPS_ERR);
 		return true;
@@ -309,6 +355,9 @@ static bool disturb(struct chance *c, struct end *end)
 		return true;
 	case 6:
 		ring(end, IB_USER_VERBS_CMD_POST_RECV, one_in(c, 2));
+		return true;
+	case 7:
+		set_limit(c);
 		return true;
 	default:
 		return !device_refresh(end->device) &&
@@ -381,6 +430,7 @@ static void finish_round(void)
 
 	for (i = 0; i < ENDS; i++)
 		destroy(&ends[i]);
+	destroy_shared();
 	for (i = 0; i < DEVICES; i++)
 		device_close(&devices[i]);
 	views_drop();
