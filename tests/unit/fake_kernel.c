@@ -105,6 +105,31 @@ int ibv_cmd_destroy_qp(struct ibv_qp *qp)
 	return 0;
 }
 
+int ibv_cmd_create_srq(struct ibv_pd *pd, struct ibv_srq *srq,
+		       struct ibv_srq_init_attr *attr,
+		       struct ibv_create_srq *cmd, size_t cmd_size,
+		       struct ib_uverbs_create_srq_resp *resp, size_t resp_size)
+{
+	struct odp_create_srq_resp *ours =
+		&container_of(resp, struct odp_cmd_create_srq_resp, ibv_resp)
+			 ->drv_payload;
+
+	assert(resp_size == sizeof(struct odp_cmd_create_srq_resp));
+	attr->attr.max_wr = FAKE_DEPTH;
+	attr->attr.max_sge = FAKE_RECV_SGE;
+	ours->depth = FAKE_DEPTH;
+	ours->stride = sizeof(struct odp_recv_wqe) +
+		       FAKE_RECV_SGE * sizeof(struct odp_sge);
+	ours->size = sizeof(struct odp_ring) + FAKE_DEPTH * ours->stride;
+	ours->offset = add_rings(ours->size);
+	return 0;
+}
+
+int ibv_cmd_destroy_srq(struct ibv_srq *srq)
+{
+	return 0;
+}
+
 int ibv_cmd_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr,
 		      int attr_mask, struct ibv_modify_qp *cmd,
 		      size_t cmd_size)

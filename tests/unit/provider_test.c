@@ -17,6 +17,7 @@
 #include "providers/odp/poll.h"
 #include "providers/odp/qp.h"
 #include "providers/odp/send.h"
+#include "providers/odp/srq.h"
 
 #define SEC_PER_YEAR (365ULL * 24 * 3600)
 
@@ -374,6 +375,39 @@ static void test_post_recv(void **state)
 	assert_int_equal(fake.kicks, 1);
 }
 
+/* The good ones before the bad one are posted; nobody has to be told. */
+static void test_post_srq_recv(void **state)
+{
+	struct ibv_srq_init_attr attr = { .attr = { .max_wr = 1 } };
+	struct ibv_srq *ibsrq = odp_create_srq(&pd, &attr);
+	struct ibv_recv_wr *bad, wr[2] = {
+		{ .wr_id = 1, .sg_list = sges, .num_sge = 2, .next = &wr[1] },
+		{ .wr_id = 2, .sg_list = sges, .num_sge = FAKE_RECV_SGE + 1 },
+	};
+	struct odp_queue *queue;
+	struct odp_recv_wqe *wqe;
+
+	assert_non_null(ibsrq);
+	assert_int_equal(attr.attr.max_wr, FAKE_DEPTH);
+	queue = &to_odp_srq(ibsrq)->rq.queue;
+	queue->ring->flags = ODP_RING_NEED_KICK;
+	assert_int_equal(odp_post_srq_recv(ibsrq, wr, &bad), EINVAL);
+	assert_ptr_equal(bad, &wr[1]);
+	assert_int_equal(queue->ring->user_index, 1);
+
+	wr[1].num_sge = 1;
+	assert_int_equal(odp_post_srq_recv(ibsrq, wr, &bad), 0);
+	assert_int_equal(odp_post_srq_recv(ibsrq, wr, &bad), ENOMEM);
+	assert_ptr_equal(bad, &wr[1]);
+	assert_int_equal(queue->ring->user_index, FAKE_DEPTH);
+	wqe = odp_queue_entry(queue, 2);
+	assert_int_equal(wqe->wr_id, 2);
+	assert_int_equal(wqe->num_sge, 1);
+	assert_memory_equal(wqe + 1, sges, sizeof(*sges));
+	assert_int_equal(fake.kicks, 0);
+	assert_int_equal(odp_destroy_srq(ibsrq), 0);
+}
+
 /* --- Completions ---------------------------------------------------------- */
 
 static void test_poll(void **state)
@@ -458,6 +492,7 @@ int main(void)
 		TEST(test_builders),
 		TEST(test_builder_errors),
 		TEST(test_post_recv),
+		TEST(test_post_srq_recv),
 		TEST(test_poll),
 		TEST(test_iterate),
 		TEST(test_reset_starts_again),
