@@ -3,16 +3,11 @@
  * The completer: the part of the requester that takes the peer's answers.
  *
  * Send requests complete in order. An answer acknowledges everything before
- * it, but a READ is only done when its data is there: an answer to something
- * behind a READ that is not done says that responses were lost.
+ * it, but a READ or an atomic is only done when its data is there: an answer to
+ * something behind one that is not done says that responses were lost.
  */
 #include "packet.h"
 #include "qp.h"
-
-static bool odp_swqe_reads(const struct odp_swqe *swqe)
-{
-	return swqe->wqe.opcode == IB_WR_RDMA_READ;
-}
 
 /* Everything before this PSN is acknowledged. */
 static void odp_comp_set_una(struct odp_qp *qp, u32 una)
@@ -37,7 +32,7 @@ static struct odp_swqe *odp_comp_oldest(struct odp_qp *qp)
 
 /*
  * Completes what is done once everything before @una is acknowledged. False if
- * a READ that should have been answered before was not.
+ * a READ or an atomic that should have been answered before was not.
  */
 static bool odp_comp_advance(struct odp_qp *qp, u32 una)
 {
@@ -48,7 +43,7 @@ static bool odp_comp_advance(struct odp_qp *qp, u32 una)
 
 		if (odp_psn_diff(una, swqe->first_psn) <= 0)
 			break;
-		if (odp_swqe_reads(swqe)) {
+		if (odp_swqe_asks(swqe)) {
 			odp_comp_set_una(qp, swqe->first_psn);
 			return odp_psn_diff(una, qp->req.una) <= 0;
 		}
@@ -128,15 +123,20 @@ static int odp_comp_data(struct odp_qp *qp, struct odp_swqe *swqe,
 {
 	u32 n = odp_psn_diff(pkt->psn, swqe->first_psn);
 	u32 offset = n * qp->mtu;
+	bool atomic = pkt->flags & ODP_PKT_ATOMIC;
+	u64 old = atomic ? be64_to_cpu(odp_packet_atomic_ack(pkt)->old) : 0;
+	void *data = atomic ? &old : pkt->payload;
+	u32 len = atomic ? sizeof(old) : pkt->len;
 	int err;
 
-	if (pkt->len != min(qp->mtu, swqe->length - offset)) {
+	if (atomic != odp_swqe_is_atomic(swqe) ||
+	    len != min(qp->mtu, swqe->length - offset)) {
 		odp_requester_fail(qp, IB_WC_BAD_RESP_ERR, 0);
 		return 0;
 	}
 	err = odp_sg_copy(qp->ib.pd, &qp->req.half, odp_swqe_sge(swqe),
-			  swqe->wqe.num_sge, offset, pkt->payload, pkt->len,
-			  true, &qp->req.taken);
+			  swqe->wqe.num_sge, offset, data, len, true,
+			  &qp->req.taken);
 	if (err == -EAGAIN)
 		return err;
 	if (err) {
@@ -151,7 +151,8 @@ static int odp_comp_data(struct odp_qp *qp, struct odp_swqe *swqe,
 	return 0;
 }
 
-static int odp_comp_read(struct odp_qp *qp, const struct odp_packet *pkt)
+/* Of a READ or an atomic. */
+static int odp_comp_response(struct odp_qp *qp, const struct odp_packet *pkt)
 {
 	struct odp_swqe *swqe;
 
@@ -166,7 +167,7 @@ static int odp_comp_read(struct odp_qp *qp, const struct odp_packet *pkt)
 		return 0;
 	}
 	swqe = odp_comp_oldest(qp);
-	if (!swqe || !odp_swqe_reads(swqe) ||
+	if (!swqe || !odp_swqe_asks(swqe) ||
 	    odp_psn_diff(pkt->psn, swqe->first_psn) < 0)
 		return 0;
 	return odp_comp_data(qp, swqe, pkt);
@@ -183,8 +184,8 @@ int odp_completer_run(struct odp_qp *qp, struct sk_buff *skb)
 {
 	const struct odp_packet *pkt = odp_packet(skb);
 
-	if (pkt->flags & ODP_PKT_READ)
-		return odp_comp_read(qp, pkt);
+	if (pkt->flags & (ODP_PKT_READ | ODP_PKT_ATOMIC))
+		return odp_comp_response(qp, pkt);
 	odp_comp_ack(qp, pkt);
 	return 0;
 }

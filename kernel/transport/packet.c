@@ -4,10 +4,12 @@
  */
 #include "packet.h"
 #include "qp.h"
+#include "window.h"
 
 #define P_SEND	(ODP_PKT_VALID | ODP_PKT_SEND | ODP_PKT_PAYLOAD)
 #define P_WRITE	(ODP_PKT_VALID | ODP_PKT_WRITE | ODP_PKT_PAYLOAD)
 #define P_READ	(ODP_PKT_VALID | ODP_PKT_READ)
+#define P_ATOMIC	(ODP_PKT_VALID | ODP_PKT_ATOMIC)
 #define P_ANSWER	(P_READ | ODP_PKT_RESPONSE | ODP_PKT_PAYLOAD)
 #define P_OTHER	(ODP_PKT_VALID | ODP_PKT_PAYLOAD)
 #define P_FIRST	ODP_PKT_FIRST
@@ -38,9 +40,11 @@ static const u16 odp_opcodes[] = {
 	[IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY]		= P_ANSWER | P_ONLY | P_AETH,
 	[IB_OPCODE_RC_ACKNOWLEDGE]			=
 		ODP_PKT_VALID | ODP_PKT_RESPONSE | P_ONLY | P_AETH,
+	[IB_OPCODE_RC_ATOMIC_ACKNOWLEDGE]		=
+		P_ATOMIC | ODP_PKT_RESPONSE | P_ONLY | P_AETH,
+	[IB_OPCODE_RC_COMPARE_SWAP]			= P_ATOMIC | P_ONLY,
+	[IB_OPCODE_RC_FETCH_ADD]			= P_ATOMIC | P_ONLY,
 	/* Requests that this device does not execute; the peer is told so. */
-	[IB_OPCODE_RC_COMPARE_SWAP]			= P_OTHER,
-	[IB_OPCODE_RC_FETCH_ADD]			= P_OTHER,
 	[IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE]	= P_OTHER,
 	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE]	= P_OTHER,
 };
@@ -66,6 +70,10 @@ static u32 odp_header_len(u32 flags)
 		len += sizeof(struct odp_aeth);
 	if (flags & ODP_PKT_IMM)
 		len += sizeof(__be32);
+	if (flags & ODP_PKT_ATOMIC)
+		len += flags & ODP_PKT_RESPONSE ?
+			sizeof(struct odp_atomic_ack_eth) :
+			sizeof(struct odp_atomic_eth);
 	return len;
 }
 
@@ -100,6 +108,24 @@ bool odp_packet_parse(struct sk_buff *skb, struct odp_bth *bth, u32 len)
 	return !pkt->len || pkt->flags & ODP_PKT_PAYLOAD;
 }
 
+static void odp_put_atomic(struct sk_buff *skb, u32 flags,
+			   const struct odp_packet_spec *spec)
+{
+	struct odp_atomic_ack_eth *ack;
+	struct odp_atomic_eth *eth;
+
+	if (flags & ODP_PKT_RESPONSE) {
+		ack = skb_put(skb, sizeof(*ack));
+		ack->old = cpu_to_be64(spec->old);
+	} else {
+		eth = skb_put(skb, sizeof(*eth));
+		eth->va = cpu_to_be64(spec->reth->va);
+		eth->rkey = cpu_to_be32(spec->reth->rkey);
+		eth->swap_add = cpu_to_be64(spec->atomic->swap_add);
+		eth->compare = cpu_to_be64(spec->atomic->compare);
+	}
+}
+
 static void odp_put_extensions(struct sk_buff *skb, u32 flags,
 			       const struct odp_packet_spec *spec)
 {
@@ -117,6 +143,8 @@ static void odp_put_extensions(struct sk_buff *skb, u32 flags,
 	}
 	if (flags & ODP_PKT_IMM)
 		*(__be32 *)skb_put(skb, sizeof(__be32)) = spec->imm;
+	if (flags & ODP_PKT_ATOMIC)
+		odp_put_atomic(skb, flags, spec);
 }
 
 /**

@@ -9,6 +9,7 @@
 
 #include "wire.h"
 
+struct odp_atomic;
 struct odp_dev;
 struct odp_qp;
 struct odp_remote;
@@ -26,6 +27,8 @@ struct odp_remote;
  * @ODP_PKT_AETH: Has an AETH.
  * @ODP_PKT_IMM: Has immediate data.
  * @ODP_PKT_PAYLOAD: May have a payload.
+ * @ODP_PKT_ATOMIC: An atomic request, with its header, or the response to one,
+ *	with its header behind the AETH.
  */
 enum odp_packet_flags {
 	ODP_PKT_VALID		= BIT(0),
@@ -39,6 +42,7 @@ enum odp_packet_flags {
 	ODP_PKT_AETH		= BIT(8),
 	ODP_PKT_IMM		= BIT(9),
 	ODP_PKT_PAYLOAD		= BIT(10),
+	ODP_PKT_ATOMIC		= BIT(11),
 };
 
 /**
@@ -73,6 +77,18 @@ static inline struct odp_aeth *odp_packet_aeth(const struct odp_packet *pkt)
 	return (void *)(pkt->bth + 1);
 }
 
+static inline struct odp_atomic_eth *
+odp_packet_atomic(const struct odp_packet *pkt)
+{
+	return (void *)(pkt->bth + 1);
+}
+
+static inline struct odp_atomic_ack_eth *
+odp_packet_atomic_ack(const struct odp_packet *pkt)
+{
+	return (void *)(odp_packet_aeth(pkt) + 1);
+}
+
 static inline __be32 odp_packet_imm(const struct odp_packet *pkt)
 {
 	bool reth = pkt->flags & ODP_PKT_RETH;
@@ -88,10 +104,12 @@ static inline __be32 odp_packet_imm(const struct odp_packet *pkt)
  * @len: Bytes of payload.
  * @solicited: Solicited event bit.
  * @ack_req: Acknowledge request bit.
- * @reth: For opcodes that have one.
+ * @reth: For opcodes that have one, and for atomics.
  * @syndrome: For opcodes that have an AETH.
  * @msn: The same.
  * @imm: For opcodes that have immediate data.
+ * @atomic: For atomic requests.
+ * @old: For responses to them.
  */
 struct odp_packet_spec {
 	u8 opcode;
@@ -103,10 +121,13 @@ struct odp_packet_spec {
 	u8 syndrome;
 	u32 msn;
 	__be32 imm;
+	const struct odp_atomic *atomic;
+	u64 old;
 };
 
 /* Of requests that can be executed, every one has one of these. */
-#define ODP_PKT_KINDS	(ODP_PKT_SEND | ODP_PKT_WRITE | ODP_PKT_READ)
+#define ODP_PKT_KINDS	(ODP_PKT_SEND | ODP_PKT_WRITE | ODP_PKT_READ | \
+			 ODP_PKT_ATOMIC)
 
 u32 odp_opcode_flags(u8 opcode);
 bool odp_packet_parse(struct sk_buff *skb, struct odp_bth *bth, u32 len);

@@ -82,6 +82,18 @@ static inline const struct odp_sge *odp_swqe_sge(const struct odp_swqe *swqe)
 	return (const void *)(swqe + 1);
 }
 
+static inline bool odp_swqe_is_atomic(const struct odp_swqe *swqe)
+{
+	return swqe->wqe.opcode == IB_WR_ATOMIC_CMP_AND_SWP ||
+	       swqe->wqe.opcode == IB_WR_ATOMIC_FETCH_AND_ADD;
+}
+
+/* Is it only done when data has come back? */
+static inline bool odp_swqe_asks(const struct odp_swqe *swqe)
+{
+	return swqe->wqe.opcode == IB_WR_RDMA_READ || odp_swqe_is_atomic(swqe);
+}
+
 /**
  * struct odp_sq - send queue
  * @lock: Serializes taking requests from the ring: @tail.
@@ -179,7 +191,7 @@ static inline struct odp_srq *to_odp_srq(struct ib_srq *ib)
  * @psn: PSN of the next packet to be sent.
  * @max_psn: The same, had nothing been sent twice.
  * @una: PSN of the oldest packet not acknowledged.
- * @reads: READ request packets outstanding.
+ * @reads: READ request packets and atomics outstanding.
  * @unasked: PSNs sent since an acknowledgment was asked for.
  * @retries: Retries left until there is progress.
  * @rnr_retries: The same for RNR NAKs.
@@ -249,11 +261,21 @@ struct odp_remote {
 };
 
 /**
+ * struct odp_atomic_result - what to answer an atomic again
+ * @psn: PSN of the request.
+ * @old: What was there before.
+ */
+struct odp_atomic_result {
+	u32 psn;
+	u64 old;
+};
+
+/**
  * struct odp_responder - executes requests of the peer
  * @half: Ownership; all that follows belongs to the owner but where said.
  * @message: What the next packet has to go on with.
  * @epsn: PSN that is expected next.
- * @ack_psn: PSN of the last packet executed that was no READ.
+ * @ack_psn: PSN of the last packet executed that was no READ and no atomic.
  * @msn: Messages executed, 24 bits.
  * @naked: A NAK for @epsn was sent; what follows is dropped till it comes.
  * @ack_due: An acknowledgment is owed.
@@ -274,6 +296,8 @@ struct odp_remote {
  * @skb: The response that is being filled, while a page for it is missing.
  * @filled: Bytes of its payload that are there.
  * @taken: Bytes of the request at the head of half.rx that are in memory.
+ * @results: Of the last atomics, by @atomics.
+ * @atomics: Atomics executed.
  * @wait_psn: PSN of the request that waits for a page, if @half is parked; the
  *	last one of a READ that is answered again. Protected by the lock of
  *	half.rx, as are the next two.
@@ -309,6 +333,8 @@ struct odp_responder {
 	struct sk_buff *skb;
 	u32 filled;
 	u32 taken;
+	struct odp_atomic_result results[ODP_MAX_RD_ATOMIC];
+	u64 atomics;
 	u32 wait_psn;
 	u32 wait_end;
 	bool wait_silent;
@@ -427,6 +453,9 @@ int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
 int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
 		    const struct odp_remote *remote, void *buf, u32 len,
 		    bool write, u32 *done);
+int odp_remote_atomic(struct odp_qp *qp, struct odp_half *half,
+		      const struct odp_remote *remote,
+		      const struct odp_atomic *op, u64 *old);
 
 /* requester.c, completer.c */
 void odp_requester_init(struct odp_qp *qp);

@@ -24,6 +24,8 @@ static bool odp_swqe_opcode_ok(u8 opcode)
 	case IB_WR_RDMA_WRITE:
 	case IB_WR_RDMA_WRITE_WITH_IMM:
 	case IB_WR_RDMA_READ:
+	case IB_WR_ATOMIC_CMP_AND_SWP:
+	case IB_WR_ATOMIC_FETCH_AND_ADD:
 		return true;
 	default:
 		return false;
@@ -45,7 +47,7 @@ static void odp_swqe_check(const struct odp_sq *sq, struct odp_swqe *swqe)
 	if (!odp_swqe_opcode_ok(wqe->opcode) || wqe->flags & ~ODP_SEND_FLAGS)
 		return;
 	if (wqe->flags & IB_SEND_INLINE) {
-		if (wqe->opcode == IB_WR_RDMA_READ ||
+		if (odp_swqe_asks(swqe) ||
 		    wqe->inline_length > sq->max_inline)
 			return;
 		length = wqe->inline_length;
@@ -55,7 +57,8 @@ static void odp_swqe_check(const struct odp_sq *sq, struct odp_swqe *swqe)
 		length = odp_sge_length(odp_swqe_sge(swqe), wqe->num_sge);
 	}
 	swqe->status = IB_WC_LOC_LEN_ERR;
-	if (length > ODP_MAX_MSG_SIZE)
+	if (length > ODP_MAX_MSG_SIZE ||
+	    (odp_swqe_is_atomic(swqe) && length != sizeof(u64)))
 		return;
 	swqe->length = length;
 	swqe->status = IB_WC_SUCCESS;

@@ -14,7 +14,8 @@
  *
  * A long READ is asked for in segments, so that the peer never has more than a
  * window's worth of responses to send; segments begin at fixed PSNs, also when
- * one is asked for again in the middle.
+ * one is asked for again in the middle. An atomic is a READ of one packet, but
+ * for what the peer does.
  *
  * IBTA volume 1: 9.7 (reliable service), 9.9 (error detection and handling).
  */
@@ -22,6 +23,7 @@
 
 #include "packet.h"
 #include "qp.h"
+#include "window.h"
 
 static struct odp_qp *odp_req_qp(struct odp_half *half)
 {
@@ -77,6 +79,10 @@ static enum ib_wc_opcode odp_wc_opcode(u8 opcode)
 		return IB_WC_RDMA_WRITE;
 	case IB_WR_RDMA_READ:
 		return IB_WC_RDMA_READ;
+	case IB_WR_ATOMIC_CMP_AND_SWP:
+		return IB_WC_COMP_SWAP;
+	case IB_WR_ATOMIC_FETCH_AND_ADD:
+		return IB_WC_FETCH_ADD;
 	default:
 		return IB_WC_SEND;
 	}
@@ -292,8 +298,8 @@ static bool odp_req_start(struct odp_qp *qp, struct odp_swqe *swqe)
 {
 	struct odp_requester *req = &qp->req;
 
-	if (swqe->status == IB_WC_SUCCESS &&
-	    swqe->wqe.opcode == IB_WR_RDMA_READ && !qp->attr.max_rd_atomic)
+	if (swqe->status == IB_WC_SUCCESS && odp_swqe_asks(swqe) &&
+	    !qp->attr.max_rd_atomic)
 		swqe->status = IB_WC_LOC_QP_OP_ERR;
 	if (swqe->status != IB_WC_SUCCESS)
 		return true;
@@ -411,7 +417,31 @@ static u32 odp_req_segment(const struct odp_qp *qp, const struct odp_swqe *swqe)
 		   swqe->npsns - done);
 }
 
-static void odp_req_send_read(struct odp_qp *qp, struct odp_swqe *swqe)
+static u8 odp_req_ask_opcode(const struct odp_send_wqe *wqe)
+{
+	switch (wqe->opcode) {
+	case IB_WR_ATOMIC_CMP_AND_SWP:
+		return IB_OPCODE_RC_COMPARE_SWAP;
+	case IB_WR_ATOMIC_FETCH_AND_ADD:
+		return IB_OPCODE_RC_FETCH_ADD;
+	default:
+		return IB_OPCODE_RC_RDMA_READ_REQUEST;
+	}
+}
+
+static struct odp_atomic odp_req_atomic(const struct odp_send_wqe *wqe)
+{
+	if (wqe->opcode == IB_WR_ATOMIC_FETCH_AND_ADD)
+		return (struct odp_atomic){ .swap_add = wqe->compare_add };
+	return (struct odp_atomic){
+		.compare_swap = true,
+		.swap_add = wqe->swap,
+		.compare = wqe->compare_add,
+	};
+}
+
+/* The request packet of an atomic, or of a segment of a READ. */
+static void odp_req_ask(struct odp_qp *qp, struct odp_swqe *swqe)
 {
 	struct odp_requester *req = &qp->req;
 	u32 npsns = odp_req_segment(qp, swqe);
@@ -420,11 +450,13 @@ static void odp_req_send_read(struct odp_qp *qp, struct odp_swqe *swqe)
 		.rkey = swqe->wqe.rkey,
 		.left = min(npsns * qp->mtu, swqe->length - req->offset),
 	};
+	struct odp_atomic atomic = odp_req_atomic(&swqe->wqe);
 	struct odp_packet_spec spec = {
-		.opcode = IB_OPCODE_RC_RDMA_READ_REQUEST,
+		.opcode = odp_req_ask_opcode(&swqe->wqe),
 		.psn = req->psn,
 		.ack_req = true,
 		.reth = &remote,
+		.atomic = &atomic,
 	};
 	struct sk_buff *skb;
 
@@ -448,7 +480,7 @@ static bool odp_req_room(const struct odp_qp *qp, const struct odp_swqe *swqe)
 
 	if (out && req->probing)
 		return false;
-	if (swqe->wqe.opcode != IB_WR_RDMA_READ)
+	if (!odp_swqe_asks(swqe))
 		return out < ODP_WINDOW;
 	return req->reads < qp->attr.max_rd_atomic &&
 	       out + odp_req_segment(qp, swqe) <= ODP_WINDOW;
@@ -477,8 +509,8 @@ static int odp_req_send(struct odp_qp *qp)
 	}
 	if (!odp_req_room(qp, swqe))
 		return 0;
-	if (swqe->wqe.opcode == IB_WR_RDMA_READ) {
-		odp_req_send_read(qp, swqe);
+	if (odp_swqe_asks(swqe)) {
+		odp_req_ask(qp, swqe);
 		return 1;
 	}
 	err = odp_req_send_data(qp, swqe);

@@ -8,13 +8,16 @@
  * there. Acknowledgments are owed for a turn and sent at its end, so that
  * packets that arrive together are acknowledged together.
  *
- * A READ is answered packet by packet while later requests wait behind it.
+ * A READ is answered packet by packet while later requests wait behind it. An
+ * atomic is executed once, and what it has returned is kept for when it comes
+ * again.
  *
  * IBTA volume 1: 9.7.4 (order of validation), 9.7.5 (acknowledgments),
  * 9.9.3 (responder errors).
  */
 #include "packet.h"
 #include "qp.h"
+#include "window.h"
 
 static struct odp_qp *odp_resp_qp(struct odp_half *half)
 {
@@ -61,9 +64,10 @@ void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome)
 
 /*
  * Acknowledges what was executed so far, if that is owed, up to the last packet
- * that was no READ: those are acknowledged by their responses alone, and the
- * requester of rdma_rxe takes an ACK of one for its data. Not while a READ is
- * answered again, as that says that the responses were sent of all READs before.
+ * that was no READ and no atomic: those are acknowledged by their responses
+ * alone, and the requester of rdma_rxe takes an ACK of one for its data. Not while
+ * a READ is answered again, as that says that the responses were sent of all READs
+ * before.
  */
 static void odp_resp_flush_ack(struct odp_qp *qp)
 {
@@ -194,7 +198,7 @@ static void odp_resp_executed(struct odp_qp *qp, const struct odp_packet *pkt)
 
 	resp->epsn = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt));
 	resp->naked = false;
-	if (!(pkt->flags & ODP_PKT_READ))
+	if (!(pkt->flags & (ODP_PKT_READ | ODP_PKT_ATOMIC)))
 		resp->ack_psn = pkt->psn;
 	if (pkt->flags & ODP_PKT_LAST)
 		WRITE_ONCE(resp->msn, (resp->msn + 1) & 0xffffff);
@@ -462,16 +466,100 @@ static int odp_resp_read_continue(struct odp_qp *qp)
 	return 0;
 }
 
+static void odp_resp_atomic_ack(struct odp_qp *qp,
+				const struct odp_atomic_result *result)
+{
+	struct odp_packet_spec spec = {
+		.opcode = IB_OPCODE_RC_ATOMIC_ACKNOWLEDGE,
+		.psn = result->psn,
+		.syndrome = ODP_SYNDROME_ACK,
+		.msn = qp->resp.msn,
+		.old = result->old,
+	};
+	struct sk_buff *skb = odp_packet_new(qp, &spec);
+
+	/* Without memory for it, it is a packet that got lost. */
+	if (skb)
+		odp_packet_xmit(qp, skb);
+}
+
+/* The newest but @back; as many are kept as a peer can have outstanding. */
+static struct odp_atomic_result *odp_resp_result(struct odp_responder *resp,
+						 u32 back)
+{
+	return &resp->results[(resp->atomics - 1 - back) % ODP_MAX_RD_ATOMIC];
+}
+
+static int odp_resp_atomic(struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	const struct odp_atomic_eth *eth = odp_packet_atomic(pkt);
+	struct odp_remote remote = {
+		.va = be64_to_cpu(eth->va),
+		.rkey = be32_to_cpu(eth->rkey),
+	};
+	struct odp_atomic op = {
+		.compare_swap = pkt->bth->opcode == IB_OPCODE_RC_COMPARE_SWAP,
+		.swap_add = be64_to_cpu(eth->swap_add),
+		.compare = be64_to_cpu(eth->compare),
+	};
+	struct odp_atomic_result result = { .psn = pkt->psn };
+	int err;
+
+	/* 9.4.5: the address shall be aligned, or the request is invalid. */
+	if (!qp->attr.max_dest_rd_atomic ||
+	    !IS_ALIGNED(remote.va, sizeof(u64))) {
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_REM_INV_REQ_ERR);
+		return 0;
+	}
+	err = odp_remote_atomic(qp, &qp->resp.half, &remote, &op, &result.old);
+	if (err == -EAGAIN)
+		return err;
+	if (err) {
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_ACCESS,
+			      IB_WC_LOC_ACCESS_ERR);
+		return 0;
+	}
+	qp->resp.atomics++;
+	*odp_resp_result(&qp->resp, 0) = result;
+	odp_resp_executed(qp, pkt);
+	odp_resp_atomic_ack(qp, &result);
+	/* That acknowledges all before it, too. */
+	qp->resp.ack_due = false;
+	return 0;
+}
+
+/* What is not known any more, or was no atomic, is none of an honest peer's. */
+static void odp_resp_atomic_again(struct odp_qp *qp, u32 psn)
+{
+	struct odp_responder *resp = &qp->resp;
+	u32 known = min_t(u64, resp->atomics, ODP_MAX_RD_ATOMIC);
+	u32 i;
+
+	for (i = 0; i < known; i++) {
+		const struct odp_atomic_result *result = odp_resp_result(resp, i);
+
+		if (result->psn == psn) {
+			odp_resp_atomic_ack(qp, result);
+			return;
+		}
+	}
+}
+
 /*
  * A request that was executed before: its answer got lost, or is late. READs
- * are answered again, from memory as it is now (9.7.5.1.3); others have nothing
- * but their acknowledgment, of all that was executed.
+ * are answered again, from memory as it is now (9.7.5.1.3), and atomics as they
+ * were before; others have nothing but their acknowledgment, of all that was
+ * executed.
  */
 static void odp_resp_duplicate(struct odp_qp *qp, const struct odp_packet *pkt)
 {
 	struct odp_remote read;
 
 	odp_count(qp->dev, ODP_STAT_DUPLICATES);
+	if (pkt->flags & ODP_PKT_ATOMIC) {
+		odp_resp_atomic_again(qp, pkt->psn);
+		return;
+	}
 	if (!(pkt->flags & ODP_PKT_READ)) {
 		qp->resp.ack_due = true;
 		return;
@@ -523,6 +611,8 @@ static int odp_resp_request(struct odp_qp *qp, const struct odp_packet *pkt)
 		return odp_resp_send(qp, pkt);
 	if (pkt->flags & ODP_PKT_WRITE)
 		return odp_resp_write(qp, pkt);
+	if (pkt->flags & ODP_PKT_ATOMIC)
+		return odp_resp_atomic(qp, pkt);
 	odp_resp_read(qp, pkt);
 	return 0;
 }
@@ -641,6 +731,7 @@ void odp_responder_reset(struct odp_qp *qp)
 	resp->srq_left = false;
 	resp->reading = false;
 	resp->msn = 0;
+	resp->atomics = 0;
 	resp->rnr_sent = jiffies - 1;
 	odp_rq_need_kick(qp, false);
 }

@@ -117,3 +117,33 @@ int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
 				 remote->va + *done, buf + *done, len - *done,
 				 remote->left - *done, access, write, done);
 }
+
+/**
+ * odp_remote_atomic - an atomic operation on memory that the peer has named
+ * @qp: The queue pair.
+ * @half: The half that does it, owned.
+ * @remote: Where; the address is aligned.
+ * @op: What.
+ * @old: Set to what was there before.
+ *
+ * Return: 0; -EAGAIN: the page is missing, end the turn; another error: the
+ * peer may not do this, or the page cannot be had.
+ */
+int odp_remote_atomic(struct odp_qp *qp, struct odp_half *half,
+		      const struct odp_remote *remote,
+		      const struct odp_atomic *op, u64 *old)
+{
+	struct odp_window *win;
+	bool done;
+
+	if (!(READ_ONCE(qp->access) & IB_ACCESS_REMOTE_ATOMIC))
+		return -EACCES;
+	win = odp_window_get(qp->dev, remote->rkey, qp->ib.pd, remote->va,
+			     sizeof(*old), IB_ACCESS_REMOTE_ATOMIC);
+	if (!win)
+		return -EACCES;
+	done = odp_window_atomic(win, remote->va, op, old, half->pins,
+				 &half->miss);
+	odp_window_put(win);
+	return done ? 0 : odp_half_missed(half);
+}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Windows: the key table, and copies to and from what a key stands for.
+ * Windows: the key table, and accesses to what a key stands for.
  *
- * A key is looked up for every packet and held for one copy only, never while
+ * A key is looked up for every packet and held for one access only, never while
  * waiting for a page: so revoking it waits for a few microseconds at most, and
  * for no one in user space.
  */
@@ -138,6 +138,31 @@ static void odp_pinned_begin(const struct odp_window *win, u64 addr, size_t len,
 	chunk->leaf = NULL;
 }
 
+/*
+ * Begins an access to one chunk. False if a page is missing, and @miss, empty
+ * before, says which. The parameters are those of odp_window_copy().
+ */
+static bool odp_window_begin(const struct odp_window *win, u64 addr, size_t len,
+			     bool write, u64 ahead, const struct odp_pins *pins,
+			     struct odp_miss *miss, struct odp_chunk *chunk)
+{
+	u64 offset = addr - win->iova;
+	unsigned long va = offset + win->start;
+
+	if (!win->mirror) {
+		odp_pinned_begin(win, addr, len, chunk);
+		return true;
+	}
+	if (!odp_mirror_begin(win->mirror, va, len, write, pins, chunk))
+		return true;
+	miss->mirror = odp_mirror_get(win->mirror);
+	miss->addr = va;
+	miss->len = ahead;
+	miss->room = win->length - offset;
+	miss->write = write;
+	return false;
+}
+
 static void odp_chunk_copy(const struct odp_chunk *chunk, void *buf, bool write)
 {
 	if (write)
@@ -167,23 +192,43 @@ size_t odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,
 	struct odp_chunk chunk;
 	size_t done = 0;
 
-	while (done < len) {
-		unsigned long va = addr + done - win->iova + win->start;
-
-		if (!win->mirror) {
-			odp_pinned_begin(win, addr + done, len - done, &chunk);
-		} else if (odp_mirror_begin(win->mirror, va, len - done, write,
-					    pins, &chunk)) {
-			miss->mirror = odp_mirror_get(win->mirror);
-			miss->addr = va;
-			miss->len = ahead - done;
-			miss->room = win->length - (addr + done - win->iova);
-			miss->write = write;
-			break;
-		}
+	while (done < len &&
+	       odp_window_begin(win, addr + done, len - done, write,
+				ahead - done, pins, miss, &chunk)) {
 		odp_chunk_copy(&chunk, buf + done, write);
 		odp_chunk_end(&chunk);
 		done += chunk.len;
 	}
 	return done;
+}
+
+/**
+ * odp_window_atomic - operates on 64 bits of a window, atomically
+ * @win: The window, held; @addr is aligned, and its 8 bytes are inside.
+ * @addr: Address in the window. It and the process's own address are the same
+ *	within a page (the RDMA core sees to it), so that no page ends in between.
+ * @op: What to do.
+ * @old: Set to what was there before.
+ * @pins: As for odp_window_copy().
+ * @miss: The same.
+ *
+ * Any context but hard interrupts. Others that access the memory atomically,
+ * CPUs and devices, see all of it or nothing. Return: false, with nothing done,
+ * if the page is missing.
+ */
+bool odp_window_atomic(struct odp_window *win, u64 addr,
+		       const struct odp_atomic *op, u64 *old,
+		       const struct odp_pins *pins, struct odp_miss *miss)
+{
+	struct odp_chunk chunk;
+
+	if (!odp_window_begin(win, addr, sizeof(*old), true, sizeof(*old), pins,
+			      miss, &chunk))
+		return false;
+	if (op->compare_swap)
+		*old = cmpxchg64((u64 *)chunk.addr, op->compare, op->swap_add);
+	else
+		*old = atomic64_fetch_add(op->swap_add, chunk.addr);
+	odp_chunk_end(&chunk);
+	return true;
 }

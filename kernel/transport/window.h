@@ -50,6 +50,18 @@ struct odp_window {
 	struct rcu_head rcu;
 };
 
+/**
+ * struct odp_atomic - an operation on 64 bits
+ * @compare_swap: Stores @swap_add if @compare is there; else adds it.
+ * @swap_add: What to store, or to add.
+ * @compare: What to compare with.
+ */
+struct odp_atomic {
+	bool compare_swap;
+	u64 swap_add;
+	u64 compare;
+};
+
 int odp_window_publish(struct odp_dev *dev, struct odp_window *win);
 void odp_window_revoke(struct odp_dev *dev, struct odp_window *win);
 bool odp_window_covers(const struct odp_window *win, u64 addr, u64 len);
@@ -61,5 +73,8 @@ void odp_window_put(struct odp_window *win);
 size_t odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,
 		       bool write, u64 ahead, const struct odp_pins *pins,
 		       struct odp_miss *miss);
+bool odp_window_atomic(struct odp_window *win, u64 addr,
+		       const struct odp_atomic *op, u64 *old,
+		       const struct odp_pins *pins, struct odp_miss *miss);
 
 #endif /* ODP_WINDOW_H */

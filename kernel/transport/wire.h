@@ -57,6 +57,28 @@ struct odp_reth {
 } __packed;
 
 /**
+ * struct odp_atomic_eth - atomic extended transport header
+ * @va: Remote address.
+ * @rkey: Remote key.
+ * @swap_add: What to store, or to add.
+ * @compare: What to compare with.
+ */
+struct odp_atomic_eth {
+	__be64 va;
+	__be32 rkey;
+	__be64 swap_add;
+	__be64 compare;
+} __packed;
+
+/**
+ * struct odp_atomic_ack_eth - atomic acknowledge extended transport header
+ * @old: What was there before.
+ */
+struct odp_atomic_ack_eth {
+	__be64 old;
+} __packed;
+
+/**
  * struct odp_aeth - acknowledge extended transport header
  * @smsn: Syndrome in the upper 8 bits, message sequence number below.
  */

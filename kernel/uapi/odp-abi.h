@@ -85,7 +85,9 @@ struct odp_sge {
  *	in place of the &struct odp_sge; else 0.
  * @imm_data: Immediate data (big endian), or the key to invalidate.
  * @rkey: Remote key.
- * @remote_addr: Remote address of RDMA operations.
+ * @remote_addr: Remote address of RDMA operations and atomics.
+ * @compare_add: Atomics: what is compared or added, as in &struct ibv_send_wr.
+ * @swap: Compare and swap: what is stored.
  * @reserved: Zero.
  *
  * The entries are sq_stride bytes apart. The kernel takes entries when user
@@ -103,7 +105,9 @@ struct odp_send_wqe {
 	__be32 imm_data;
 	__u32 rkey;
 	__aligned_u64 remote_addr;
-	__u32 reserved[8];
+	__aligned_u64 compare_add;
+	__aligned_u64 swap;
+	__u32 reserved[4];
 };
 
 /**

@@ -23,7 +23,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 {
 	const int rc = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
 		       IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ |
-		       IB_ODP_SUPPORT_SRQ_RECV;
+		       IB_ODP_SUPPORT_SRQ_RECV | IB_ODP_SUPPORT_ATOMIC;
 
 	if (udata->inlen || udata->outlen)
 		return -EINVAL;
@@ -52,7 +52,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->max_qp_rd_atom = ODP_MAX_RD_ATOMIC;
 	attr->max_qp_init_rd_atom = ODP_MAX_RD_ATOMIC;
 	attr->max_res_rd_atom = ODP_MAX_RD_ATOMIC << 20;
-	attr->atomic_cap = IB_ATOMIC_NONE;
+	attr->atomic_cap = IB_ATOMIC_GLOB;
 	attr->max_ah = 1 << 20;
 	attr->max_pkeys = 1;
 	/* Completion timestamps are in nanoseconds. */

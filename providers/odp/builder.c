@@ -88,6 +88,30 @@ static void wr_rdma_write_imm(struct ibv_qp_ex *qpx, uint32_t rkey,
 	});
 }
 
+static void wr_atomic_cmp_swp(struct ibv_qp_ex *qpx, uint32_t rkey,
+			      uint64_t remote_addr, uint64_t compare,
+			      uint64_t swap)
+{
+	add(qpx, (struct odp_send_wqe){
+		.opcode = IBV_WR_ATOMIC_CMP_AND_SWP,
+		.rkey = rkey,
+		.remote_addr = remote_addr,
+		.compare_add = compare,
+		.swap = swap,
+	});
+}
+
+static void wr_atomic_fetch_add(struct ibv_qp_ex *qpx, uint32_t rkey,
+				uint64_t remote_addr, uint64_t value)
+{
+	add(qpx, (struct odp_send_wqe){
+		.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD,
+		.rkey = rkey,
+		.remote_addr = remote_addr,
+		.compare_add = value,
+	});
+}
+
 static void wr_set_sge_list(struct ibv_qp_ex *qpx, size_t num_sge,
 			    const struct ibv_sge *sges)
 {
@@ -177,7 +201,9 @@ int odp_builder_init(struct verbs_qp *vqp, uint64_t send_ops_flags)
 				   IBV_QP_EX_WITH_SEND_WITH_IMM |
 				   IBV_QP_EX_WITH_RDMA_READ |
 				   IBV_QP_EX_WITH_RDMA_WRITE |
-				   IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM;
+				   IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
+				   IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
+				   IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
 	struct ibv_qp_ex *qpx = &vqp->qp_ex;
 
 	if (send_ops_flags & ~supported)
@@ -188,6 +214,8 @@ int odp_builder_init(struct verbs_qp *vqp, uint64_t send_ops_flags)
 	qpx->wr_rdma_read = wr_rdma_read;
 	qpx->wr_rdma_write = wr_rdma_write;
 	qpx->wr_rdma_write_imm = wr_rdma_write_imm;
+	qpx->wr_atomic_cmp_swp = wr_atomic_cmp_swp;
+	qpx->wr_atomic_fetch_add = wr_atomic_fetch_add;
 	qpx->wr_set_sge = wr_set_sge;
 	qpx->wr_set_sge_list = wr_set_sge_list;
 	qpx->wr_set_inline_data = wr_set_inline_data;

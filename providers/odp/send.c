@@ -10,6 +10,7 @@ enum {
 	KNOWN = 1 << 0,
 	HAS_REMOTE = 1 << 1,
 	HAS_IMM = 1 << 2,
+	IS_ATOMIC = 1 << 3,
 };
 
 static unsigned int traits(enum ibv_wr_opcode opcode)
@@ -24,6 +25,9 @@ static unsigned int traits(enum ibv_wr_opcode opcode)
 		return KNOWN | HAS_REMOTE;
 	case IBV_WR_RDMA_WRITE_WITH_IMM:
 		return KNOWN | HAS_REMOTE | HAS_IMM;
+	case IBV_WR_ATOMIC_CMP_AND_SWP:
+	case IBV_WR_ATOMIC_FETCH_AND_ADD:
+		return KNOWN | IS_ATOMIC;
 	default:
 		return 0;
 	}
@@ -48,6 +52,12 @@ static int fill_header(struct odp_send_wqe *wqe, const struct ibv_send_wr *wr)
 	if (has & HAS_REMOTE) {
 		wqe->rkey = wr->wr.rdma.rkey;
 		wqe->remote_addr = wr->wr.rdma.remote_addr;
+	}
+	if (has & IS_ATOMIC) {
+		wqe->rkey = wr->wr.atomic.rkey;
+		wqe->remote_addr = wr->wr.atomic.remote_addr;
+		wqe->compare_add = wr->wr.atomic.compare_add;
+		wqe->swap = wr->wr.atomic.swap;
 	}
 	return 0;
 }

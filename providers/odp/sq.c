@@ -59,6 +59,15 @@ int odp_sq_commit(struct odp_sq *sq, struct ibv_qp *ibqp)
 	return ret;
 }
 
+static uint64_t length_of(const struct ibv_sge *sges, size_t num)
+{
+	uint64_t length = 0;
+
+	while (num--)
+		length += sges++->length;
+	return length;
+}
+
 /**
  * odp_sq_set_sges - say which local memory an entry works on
  * @sq: The queue.
@@ -71,7 +80,8 @@ int odp_sq_commit(struct odp_sq *sq, struct ibv_qp *ibqp)
 int odp_sq_set_sges(const struct odp_sq *sq, struct odp_send_wqe *wqe,
 		    const struct ibv_sge *sges, size_t num)
 {
-	if (num > sq->max_sge)
+	if (num > sq->max_sge ||
+	    (odp_wr_is_atomic(wqe->opcode) && length_of(sges, num) != 8))
 		return EINVAL;
 
 	if (num)
@@ -92,7 +102,7 @@ int odp_sq_set_sges(const struct odp_sq *sq, struct odp_send_wqe *wqe,
 int odp_sq_add_inline(const struct odp_sq *sq, struct odp_send_wqe *wqe,
 		      const void *data, size_t length)
 {
-	if (wqe->opcode == IBV_WR_RDMA_READ ||
+	if (wqe->opcode == IBV_WR_RDMA_READ || odp_wr_is_atomic(wqe->opcode) ||
 	    length > sq->max_inline - wqe->inline_length)
 		return EINVAL;
 

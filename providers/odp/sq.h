@@ -53,6 +53,12 @@ int odp_sq_set_sges(const struct odp_sq *sq, struct odp_send_wqe *wqe,
 int odp_sq_add_inline(const struct odp_sq *sq, struct odp_send_wqe *wqe,
 		      const void *data, size_t length);
 
+static inline bool odp_wr_is_atomic(enum ibv_wr_opcode opcode)
+{
+	return opcode == IBV_WR_ATOMIC_CMP_AND_SWP ||
+	       opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
+}
+
 static inline void odp_sq_start(struct odp_sq *sq)
 {
 	pthread_mutex_lock(&sq->lock);

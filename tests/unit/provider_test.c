@@ -244,6 +244,67 @@ static void test_invalid_requests(void **state)
 	expect_invalid(wr);
 }
 
+static void test_atomics(void **state)
+{
+	struct ibv_sge word = { .addr = 1, .length = 8, .lkey = 2 };
+	struct ibv_send_wr *bad, wr = {
+		.sg_list = &word,
+		.num_sge = 1,
+		.opcode = IBV_WR_ATOMIC_CMP_AND_SWP,
+		.wr.atomic = { .remote_addr = 3, .compare_add = 4, .swap = 5,
+			       .rkey = 6 },
+	};
+
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), 0);
+	expect_sent(1, 1);
+	assert_int_equal(send_entry(0)->opcode, IBV_WR_ATOMIC_CMP_AND_SWP);
+	assert_int_equal(send_entry(0)->remote_addr, 3);
+	assert_int_equal(send_entry(0)->compare_add, 4);
+	assert_int_equal(send_entry(0)->swap, 5);
+	assert_int_equal(send_entry(0)->rkey, 6);
+	assert_int_equal(pieces(send_entry(0))->length, 8);
+
+	ibv_wr_start(qpx);
+	ibv_wr_atomic_cmp_swp(qpx, 7, 8, 9, 10);
+	ibv_wr_set_sge(qpx, 1, 2, 8);
+	ibv_wr_atomic_fetch_add(qpx, 11, 12, 13);
+	ibv_wr_set_sge(qpx, 1, 2, 8);
+	assert_int_equal(ibv_wr_complete(qpx), 0);
+	expect_sent(3, 2);
+	assert_int_equal(send_entry(1)->rkey, 7);
+	assert_int_equal(send_entry(1)->remote_addr, 8);
+	assert_int_equal(send_entry(1)->compare_add, 9);
+	assert_int_equal(send_entry(1)->swap, 10);
+	assert_int_equal(send_entry(2)->opcode, IBV_WR_ATOMIC_FETCH_AND_ADD);
+	assert_int_equal(send_entry(2)->compare_add, 13);
+
+	ibv_wr_start(qpx);
+	ibv_wr_atomic_fetch_add(qpx, 11, 12, 13);
+	ibv_wr_set_sge(qpx, 1, 2, 9);
+	assert_int_equal(ibv_wr_complete(qpx), EINVAL);
+	expect_sent(3, 2);
+}
+
+static void test_invalid_atomics(void **state)
+{
+	struct ibv_sge words[] = { { 1, 8, 2 }, { 3, 8, 4 } };
+	struct ibv_send_wr wr = {
+		.sg_list = words,
+		.num_sge = 2,
+		.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD,
+	};
+
+	expect_invalid(wr);
+	wr.num_sge = 0;
+	expect_invalid(wr);
+	wr.num_sge = 1;
+	wr.send_flags = IBV_SEND_INLINE;
+	expect_invalid(wr);
+	wr.send_flags = 0;
+	words[0].length = 7;
+	expect_invalid(wr);
+}
+
 static void test_inline(void **state)
 {
 	char first[FAKE_INLINE - 8] = "first", second[9] = "second..";
@@ -488,6 +549,8 @@ int main(void)
 		TEST(test_full_queue),
 		TEST(test_refused_doorbell_takes_all_back),
 		TEST(test_invalid_requests),
+		TEST(test_atomics),
+		TEST(test_invalid_atomics),
 		TEST(test_inline),
 		TEST(test_builders),
 		TEST(test_builder_errors),
