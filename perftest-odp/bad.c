@@ -23,7 +23,8 @@ struct tally {
 };
 
 static const struct bad_case *const lists[] = { bad_keys, bad_memory, bad_queues,
-						bad_states, bad_registration };
+						bad_states, bad_registration,
+						bad_atomics };
 #define LISTS (sizeof(lists) / sizeof(lists[0]))
 
 static const struct argp_option table[] = {

@@ -80,6 +80,13 @@ int post_request(struct ibv_qp *qp, const struct request *r, uint64_t wr_id)
 		.wr.rdma = { .remote_addr = r->remote_addr, .rkey = r->rkey },
 	}, *bad;
 
+	if (r->opcode == IBV_WR_ATOMIC_FETCH_AND_ADD ||
+	    r->opcode == IBV_WR_ATOMIC_CMP_AND_SWP) {
+		wr.wr.atomic.remote_addr = r->remote_addr;
+		wr.wr.atomic.compare_add = 1;
+		wr.wr.atomic.swap = 2;
+		wr.wr.atomic.rkey = r->rkey;
+	}
 	return ibv_post_send(qp, &wr, &bad);
 }
 

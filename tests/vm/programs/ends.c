@@ -81,7 +81,8 @@ struct ibv_mr *nic_register(struct nic *nic, void *start, size_t size)
 {
 	struct ibv_mr *mr = ibv_reg_mr(nic->pd, start, size,
 				       IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ |
-				       IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_ON_DEMAND);
+				       IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC |
+				       IBV_ACCESS_ON_DEMAND);
 
 	CHECK(mr);
 	return mr;
@@ -111,11 +112,13 @@ struct address end_address(const struct end *end)
 
 void end_connect(struct end *end, const struct address *peer)
 {
+	int rd_atomic = end->rd_atomic < 0 ? 0 : end->rd_atomic ?: 8;
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_INIT, .port_num = 1,
-		.qp_access_flags = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE,
+		.qp_access_flags = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE |
+				   IBV_ACCESS_REMOTE_ATOMIC,
 		.path_mtu = IBV_MTU_1024, .dest_qp_num = peer->qpn,
-		.max_dest_rd_atomic = 8, .max_rd_atomic = 8, .min_rnr_timer = 1,
+		.max_dest_rd_atomic = rd_atomic, .max_rd_atomic = rd_atomic, .min_rnr_timer = 1,
 		.ah_attr = { .is_global = 1, .port_num = 1,
 			     .grh = { .dgid = peer->gid, .sgid_index = end->nic->gid_index,
 				      .hop_limit = 8 } },
@@ -289,7 +292,7 @@ uint64_t value_in(const char *path, const char *name)
 
 static const char *const counter_names[] = {
 	"tx_retries", "tx_timeouts", "rnr_nak_sent", "seq_nak_sent", "duplicate_requests",
-	"page_waits", "rx_dropped",
+	"page_waits", "rx_packets", "rx_dropped",
 	"odp_leaves", "odp_faults", "odp_fault_pages", "odp_prefetched_pages",
 	"odp_faults_joined",
 	"odp_fault_retries", "odp_faults_direct", "odp_fault_errors",

@@ -58,6 +58,7 @@ struct end {
 	struct ibv_qp *qp;
 	struct ibv_srq *srq;	/* to receive from */
 	uint8_t timeout;	/* transport timeout, of 2^n * 4 us */
+	int rd_atomic;		/* READs and atomics at a time: 0 is 8, less is none */
 };
 
 /* What a request does: bytes at @from and @to, by these keys */

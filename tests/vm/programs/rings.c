@@ -197,7 +197,8 @@ static uint32_t bad_count(struct chance *c)
 void write_request(struct chance *c, struct view *view, uint32_t index, uint32_t evil)
 {
 	const uint8_t opcodes[] = { IBV_WR_RDMA_WRITE, IBV_WR_RDMA_WRITE_WITH_IMM, IBV_WR_SEND,
-				    IBV_WR_SEND_WITH_IMM, IBV_WR_RDMA_READ };
+				    IBV_WR_SEND_WITH_IMM, IBV_WR_RDMA_READ,
+				    IBV_WR_ATOMIC_FETCH_AND_ADD, IBV_WR_ATOMIC_CMP_AND_SWP };
 	volatile struct odp_send_wqe *wqe = sq_entry(view, index);
 	volatile struct odp_sge *sge = (volatile struct odp_sge *)(wqe + 1);
 	uint32_t room = (view->sq_stride - sizeof(*wqe)) / sizeof(*sge);
@@ -215,8 +216,17 @@ void write_request(struct chance *c, struct view *view, uint32_t index, uint32_t
 	wqe->remote_addr = one_in(c, evil) ? bad_addr(c, &remote) :
 					     remote.addr + below(c, remote.len - 30000);
 	wqe->rkey = remote.rkey;
+	wqe->compare_add = one_in(c, 2) ? 0 : next(c);
+	wqe->swap = next(c);
 	for (i = 0; i < room; i++)
 		sge[i] = any_sge(c, view->device, evil);
+	if ((wqe->opcode == IBV_WR_ATOMIC_FETCH_AND_ADD ||
+	     wqe->opcode == IBV_WR_ATOMIC_CMP_AND_SWP) && !one_in(c, evil)) {
+		wqe->flags &= ~IBV_SEND_INLINE;
+		wqe->remote_addr &= -8;
+		wqe->num_sge = 1;
+		sge[0].length = 8;
+	}
 }
 
 /* write_receive - the same for receives */
