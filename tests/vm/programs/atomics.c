@@ -57,7 +57,7 @@ static bool lossy;
 static const struct setting *setting;
 static struct target *target;
 static int memory_fd;	/* of the target, if it is shared */
-static char *results;	/* a page for each queue pair */
+static char *results;	/* two pages for each queue pair */
 static struct ibv_mr *target_mr, *results_mr;
 static struct end ends[QUEUES], peers[QUEUES];
 static atomic_bool stop;
@@ -78,10 +78,9 @@ static struct ibv_mr *set_register(struct nic *nic, void *start)
 	return mr;
 }
 
-static void *map_shared(void *at)
+static void *map_shared(void)
 {
-	void *map = mmap(at, PAGES * PAGE, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | (at ? MAP_FIXED : 0), memory_fd, 0);
+	void *map = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
 
 	CHECK(map != MAP_FAILED);
 	return map;
@@ -95,7 +94,7 @@ static void set_up(const struct setting *s)
 	if (s->shared) {
 		CHECK((memory_fd = memfd_create("target", MFD_CLOEXEC)) >= 0);
 		CHECK(!ftruncate(memory_fd, PAGES * PAGE));
-		target = map_shared(NULL);
+		target = map_shared();
 	} else {
 		target = (struct target *)memory_map(PAGES * PAGE, false);
 	}
@@ -195,7 +194,7 @@ static uint64_t carry_out(int queue, enum ibv_wr_opcode opcode, void *remote, ui
 /* In place of what is there, in one step */
 static void map_anew(void)
 {
-	void *twin = map_shared(NULL);
+	void *twin = map_shared();
 
 	CHECK(mremap(twin, PAGES * PAGE, PAGES * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target) ==
 	      target);
