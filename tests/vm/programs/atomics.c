@@ -26,6 +26,8 @@ enum {
 	QUEUES = 4, WINDOW = 8, PAGES = 32,
 	CPU_MAX = 1 << 20,	/* additions of the CPU's, in bursts of that many: */
 	BURST = 256,
+	DISTURBED = 10,		/* times while a queue pair is at it, or */
+	LONG = 10,		/* it has done so many times as much as it has to */
 	DELAY_MS = 300, TIMEOUT_SHORT = 14,
 };
 
@@ -63,7 +65,8 @@ static struct end ends[QUEUES], peers[QUEUES];
 static atomic_bool stop;
 static atomic_char *returned;	/* by value, from FIRST_TICKET */
 static uint64_t tickets;	/* of them */
-static unsigned long by_cpu, disturbances;
+static unsigned long by_cpu;
+static atomic_ulong by_queues, disturbances;
 
 /* --- Memory and connections ------------------------------------------------------ */
 
@@ -220,7 +223,7 @@ static void fork_child(void)
 static void *disturb(void *unused)
 {
 	(void)unused;
-	for (disturbances = 0; !stop; disturbances++) {
+	for (; !stop; disturbances++) {
 		if (disturbances % 3 == 0)
 			fork_child();
 		else if (disturbances % 3 == 1 && setting->shared)
@@ -231,6 +234,11 @@ static void *disturb(void *unused)
 		pause_ms(2);
 	}
 	return NULL;
+}
+
+static bool enough(unsigned long done, unsigned long least)
+{
+	return done >= least && (disturbances >= DISTURBED || done >= LONG * least);
 }
 
 /* --- Adding ----------------------------------------------------------------------- */
@@ -255,21 +263,20 @@ static void *add_by_queue(void *arg)
 	int queue = (struct end *)arg - ends;
 	struct word word;
 	struct ibv_wc wc;
-	unsigned long i;
+	unsigned long posted = 0, done = 0;
 
-	for (i = 0; i < additions() + WINDOW; i++) {
-		if (i >= WINDOW) {
-			wc = end_wait(&ends[queue]);
-			CHECK(wc.status == IBV_WC_SUCCESS && wc.wr_id == i - WINDOW);
-			CHECK(wc.opcode == IBV_WC_FETCH_ADD && wc.byte_len == 8);
-			got_ticket(result_of(queue, i - WINDOW));
+	do {
+		while (posted < done + WINDOW && !enough(posted, additions())) {
+			word = word_of(IBV_WR_ATOMIC_FETCH_AND_ADD, queue, posted, &target->counter);
+			word.compare_add = 1;
+			post(&ends[queue], &word, posted++);
 		}
-		if (i >= additions())
-			continue;
-		word = word_of(IBV_WR_ATOMIC_FETCH_AND_ADD, queue, i, &target->counter);
-		word.compare_add = 1;
-		post(&ends[queue], &word, i);
-	}
+		wc = end_wait(&ends[queue]);
+		CHECK(wc.status == IBV_WC_SUCCESS && wc.wr_id == done);
+		CHECK(wc.opcode == IBV_WC_FETCH_ADD && wc.byte_len == 8);
+		got_ticket(result_of(queue, done++));
+	} while (done < posted);
+	by_queues += done;
 	return NULL;
 }
 
@@ -291,6 +298,7 @@ static void all_together(void *(*queue)(void *), void *(*cpu)(void *))
 	int i;
 
 	stop = false;
+	by_queues = disturbances = 0;
 	CHECK(!pthread_create(&others[0], NULL, cpu, NULL));
 	CHECK(!pthread_create(&others[1], NULL, disturb, NULL));
 	for (i = 0; i < QUEUES; i++)
@@ -304,11 +312,11 @@ static void all_together(void *(*queue)(void *), void *(*cpu)(void *))
 
 static void count(void)
 {
-	uint64_t by_queues = QUEUES * additions(), n;
 	struct trouble trouble;
+	uint64_t n;
 
 	target->counter = FIRST_TICKET;
-	tickets = by_queues + CPU_MAX;
+	tickets = QUEUES * LONG * additions() + CPU_MAX;
 	CHECK((returned = calloc(tickets, 1)));
 	trouble_begin(&trouble, nics);
 	all_together(add_by_queue, add_by_cpu);
@@ -316,8 +324,8 @@ static void count(void)
 	for (n = 0; n < by_queues + by_cpu; n++)
 		CHECK(returned[n] == 1);
 	free(returned);
-	printf("%s: %llu additions, and %lu by the CPU; %lu disturbances, %llu faults; %llu retries, %llu came twice\n",
-	       setting->name, (unsigned long long)by_queues, by_cpu, disturbances,
+	printf("%s: %lu additions, and %lu by the CPU; %lu disturbances, %llu faults; %llu retries, %llu came twice\n",
+	       setting->name, by_queues, by_cpu, disturbances,
 	       (unsigned long long)counters_grown(&trouble.nic[1], "odp_faults"),
 	       (unsigned long long)trouble_seen(&trouble, "tx_retries"),
 	       (unsigned long long)trouble_seen(&trouble, "duplicate_requests"));
@@ -341,7 +349,7 @@ static void *lock_by_queue(void *arg)
 	uint64_t me = 0x100000000 * (queue + 1), value;
 	unsigned long i;
 
-	for (i = 0; i < turns(); i++) {
+	for (i = 0; !enough(i, turns()); i++) {
 		while (carry_out(queue, IBV_WR_ATOMIC_CMP_AND_SWP, &target->lock, 0, me))
 			pause_ms(1);
 		value = carry_out(queue, IBV_WR_RDMA_READ, &target->plain, 0, 0) + 1;
@@ -349,6 +357,7 @@ static void *lock_by_queue(void *arg)
 		carry_out(queue, IBV_WR_RDMA_WRITE, &target->plain, 0, 0);
 		CHECK(carry_out(queue, IBV_WR_ATOMIC_CMP_AND_SWP, &target->lock, me, 0) == me);
 	}
+	by_queues += i;
 	return NULL;
 }
 
@@ -374,9 +383,9 @@ static void take_turns(void)
 	target->plain = 0;
 	all_together(lock_by_queue, lock_by_cpu);
 	printf("%s: the lock was taken %lu times, and %lu times by the CPU\n", setting->name,
-	       QUEUES * turns(), turns_of_cpu);
+	       by_queues, turns_of_cpu);
 	CHECK(!target->lock && turns_of_cpu);
-	CHECK(target->plain == QUEUES * turns() + turns_of_cpu);
+	CHECK(target->plain == by_queues + turns_of_cpu);
 }
 
 /* --- One after the other ----------------------------------------------------------- */
