@@ -31,6 +31,10 @@ static void add(struct ibv_qp_ex *qpx, struct odp_send_wqe header)
 
 	if (sq->error)
 		return;
+	if (qpx->wr_flags & ~(flags | IBV_SEND_INLINE)) {
+		fail(sq, EINVAL);
+		return;
+	}
 
 	sq->wqe = odp_sq_slot(sq);
 	if (!sq->wqe) {

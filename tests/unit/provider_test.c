@@ -364,6 +364,17 @@ static void test_builders(void **state)
 	assert_int_equal(send_entry(1)->rkey, 0);
 }
 
+static void expect_flag_refused(unsigned int flag)
+{
+	ibv_wr_start(qpx);
+	qpx->wr_flags = flag;
+	ibv_wr_send(qpx);
+	qpx->wr_flags = 0;
+	ibv_wr_send(qpx);
+	assert_int_equal(ibv_wr_complete(qpx), EINVAL);
+	expect_sent(0, 0);
+}
+
 /* One bad request, and nothing of the batch is sent. */
 static void test_builder_errors(void **state)
 {
@@ -378,6 +389,9 @@ static void test_builder_errors(void **state)
 	ibv_wr_send(qpx);
 	assert_int_equal(ibv_wr_complete(qpx), EINVAL);
 	expect_sent(0, 0);
+
+	expect_flag_refused(IBV_SEND_IP_CSUM);
+	expect_flag_refused(1U << 31);
 
 	ibv_wr_start(qpx);
 	for (i = 0; i <= FAKE_DEPTH; i++)

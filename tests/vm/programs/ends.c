@@ -182,15 +182,17 @@ bool end_poll(struct end *end, struct ibv_wc *wc)
 	return n;
 }
 
-static void end_sleep(struct end *end)
+bool end_event(struct end *end, int ms)
 {
 	struct pollfd p = { .fd = end->channel->fd, .events = POLLIN };
 	struct ibv_cq *cq;
 	void *context;
 
-	CHECK(poll(&p, 1, patience() * 1000) == 1);
+	if (poll(&p, 1, ms) != 1)
+		return false;
 	CHECK(!ibv_get_cq_event(end->channel, &cq, &context));
 	ibv_ack_cq_events(cq, 1);
+	return true;
 }
 
 struct ibv_wc end_wait(struct end *end)
@@ -201,7 +203,7 @@ struct ibv_wc end_wait(struct end *end)
 		CHECK(!ibv_req_notify_cq(end->cq, 0));
 		if (end_poll(end, &wc))
 			break;
-		end_sleep(end);
+		CHECK(end_event(end, patience() * 1000));
 	}
 	return wc;
 }

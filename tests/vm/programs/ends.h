@@ -95,6 +95,8 @@ void end_post_receive(struct end *end, char *to, uint32_t len, uint32_t lkey, ui
 struct ibv_wc end_wait(struct end *end);
 /* A completion that is there already */
 bool end_poll(struct end *end, struct ibv_wc *wc);
+/* An event of its completion queue, within @ms milliseconds */
+bool end_event(struct end *end, int ms);
 /* end_wait(), for success */
 void end_done(struct end *end);
 
