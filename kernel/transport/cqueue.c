@@ -34,10 +34,19 @@ static void odp_cq_overrun(struct odp_cq *cq)
 		cq->ib.event_handler(&event, cq->ib.cq_context);
 }
 
+/* Under the lock, so that times follow each other as the entries do. */
+static void odp_cq_stamp(struct odp_cqe *cqe)
+{
+	ktime_t now = ktime_get();
+
+	cqe->timestamp = ktime_to_ns(now);
+	cqe->wallclock = ktime_to_ns(ktime_mono_to_real(now));
+}
+
 /**
  * odp_cq_push - adds a completion
  * @cq: The queue.
- * @cqe: The entry; the timestamp is filled in.
+ * @cqe: The entry; the times are filled in.
  * @solicited: It fires a queue that is armed for solicited completions.
  *
  * Any context but hard interrupts. Return: false if the queue has no room: the
@@ -50,12 +59,11 @@ bool odp_cq_push(struct odp_cq *cq, struct odp_cqe *cqe, bool solicited)
 	bool first = false;
 	bool ok;
 
-	cqe->timestamp = ktime_get_ns();
-
 	spin_lock_bh(&cq->lock);
 	ok = !cq->overrun && cq->produced - odp_kring_user_index(&cq->kring) <
 				     cq->kring.depth;
 	if (ok) {
+		odp_cq_stamp(cqe);
 		odp_kring_copy(odp_kring_entry(&cq->kring, cq->produced), cqe,
 			       sizeof(*cqe));
 		cq->produced++;

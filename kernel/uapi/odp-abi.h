@@ -139,6 +139,7 @@ struct odp_recv_wqe {
  * @opcode: The values of &enum ibv_wc_opcode; set for failed requests, too.
  * @reserved: Zero.
  * @timestamp: When the request completed, in ns of CLOCK_MONOTONIC.
+ * @wallclock: The same moment in ns of CLOCK_REALTIME.
  * @reserved2: Zero.
  */
 struct odp_cqe {
@@ -153,7 +154,8 @@ struct odp_cqe {
 	__u8 opcode;
 	__u16 reserved[3];
 	__aligned_u64 timestamp;
-	__u32 reserved2[4];
+	__aligned_u64 wallclock;
+	__u32 reserved2[2];
 };
 
 /**

@@ -2,7 +2,6 @@
 /* Taking completions from a queue, by ibv_poll_cq() and by iteration. */
 #include <errno.h>
 
-#include "clock.h"
 #include "cq.h"
 #include "poll.h"
 
@@ -139,7 +138,7 @@ static uint64_t read_completion_ts(struct ibv_cq_ex *cqx)
 
 static uint64_t read_completion_wallclock_ns(struct ibv_cq_ex *cqx)
 {
-	return odp_clock_to_wall(to_cq(cqx)->cqe->timestamp);
+	return to_cq(cqx)->cqe->wallclock;
 }
 
 /* Local identifiers and service levels do not exist on Ethernet. */
