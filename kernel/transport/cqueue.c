@@ -4,6 +4,11 @@
  *
  * The kernel's index is private. User space's index is only believed when it
  * says that the ring is full; a lie costs the liar its own completions.
+ *
+ * A queue changes to another ring between two entries. Indices go on as they
+ * are, and what user space has not consumed yet it moves to the new ring by
+ * itself, to the slots of the same indices; no entry is written there, as user
+ * space's index says that they are not consumed.
  */
 #include <linux/ktime.h>
 
@@ -18,6 +23,71 @@ static bool odp_cq_event_due(struct odp_cq *cq, bool solicited)
 		return false;
 	cq->armed = 0;
 	return true;
+}
+
+static void odp_cq_event(struct odp_cq *cq)
+{
+	if (cq->ib.comp_handler)
+		cq->ib.comp_handler(&cq->ib, cq->ib.cq_context);
+}
+
+/**
+ * odp_cq_init - prepares a new queue
+ * @cq: The queue, zeroed but for the RDMA core's part.
+ * @ring: Its ring.
+ */
+void odp_cq_init(struct odp_cq *cq, const struct odp_cq_ring *ring)
+{
+	spin_lock_init(&cq->lock);
+	cq->ring = *ring;
+}
+
+/**
+ * odp_cq_set_spare - keeps a ring that the queue may change to
+ * @cq: The queue.
+ * @spare: The ring.
+ *
+ * Return: memory of the one that was kept before, for the caller to destroy,
+ * or NULL.
+ */
+struct odp_mmap *odp_cq_set_spare(struct odp_cq *cq,
+				  const struct odp_cq_ring *spare)
+{
+	struct odp_mmap *left;
+
+	spin_lock_bh(&cq->lock);
+	left = cq->spare.mmap;
+	cq->spare = *spare;
+	spin_unlock_bh(&cq->lock);
+	return left;
+}
+
+/**
+ * odp_cq_use_spare - changes to the ring of odp_cq_set_spare()
+ * @cq: The queue.
+ * @left: Memory that is not needed any more, for the caller to destroy, or
+ *	NULL: of the old ring, or of the spare one if there was an error.
+ *
+ * Return: 0, or -EINVAL if there is no spare ring, or if it has not the room
+ * for what user space says, in that ring, that it has not consumed.
+ */
+int odp_cq_use_spare(struct odp_cq *cq, struct odp_mmap **left)
+{
+	const struct odp_kring *kring = &cq->spare.kring;
+	int err = -EINVAL;
+
+	spin_lock_bh(&cq->lock);
+	if (cq->spare.mmap &&
+	    cq->produced - odp_kring_user_index(kring) <= kring->depth) {
+		odp_kring_set_kernel_index(kring, cq->produced);
+		swap(cq->ring, cq->spare);
+		WRITE_ONCE(cq->ib.cqe, cq->ring.kring.depth);
+		err = 0;
+	}
+	*left = cq->spare.mmap;
+	cq->spare.mmap = NULL;
+	spin_unlock_bh(&cq->lock);
+	return err;
 }
 
 static void odp_cq_overrun(struct odp_cq *cq)
@@ -55,19 +125,20 @@ static void odp_cq_stamp(struct odp_cqe *cqe)
  */
 bool odp_cq_push(struct odp_cq *cq, struct odp_cqe *cqe, bool solicited)
 {
+	const struct odp_kring *kring = &cq->ring.kring;
 	bool event = false;
 	bool first = false;
 	bool ok;
 
 	spin_lock_bh(&cq->lock);
-	ok = !cq->overrun && cq->produced - odp_kring_user_index(&cq->kring) <
-				     cq->kring.depth;
+	ok = !cq->overrun &&
+	     cq->produced - odp_kring_user_index(kring) < kring->depth;
 	if (ok) {
 		odp_cq_stamp(cqe);
-		odp_kring_copy(odp_kring_entry(&cq->kring, cq->produced), cqe,
+		odp_kring_copy(odp_kring_entry(kring, cq->produced), cqe,
 			       sizeof(*cqe));
 		cq->produced++;
-		odp_kring_set_kernel_index(&cq->kring, cq->produced);
+		odp_kring_set_kernel_index(kring, cq->produced);
 		event = odp_cq_event_due(cq, solicited);
 	} else {
 		first = !cq->overrun;
@@ -75,8 +146,8 @@ bool odp_cq_push(struct odp_cq *cq, struct odp_cqe *cqe, bool solicited)
 	}
 	spin_unlock_bh(&cq->lock);
 
-	if (event && cq->ib.comp_handler)
-		cq->ib.comp_handler(&cq->ib, cq->ib.cq_context);
+	if (event)
+		odp_cq_event(cq);
 	if (first)
 		odp_cq_overrun(cq);
 	return ok;

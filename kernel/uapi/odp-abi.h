@@ -173,6 +173,34 @@ struct odp_create_cq_resp {
 };
 
 /**
+ * enum odp_resize_cq_step - the steps of RESIZE_CQ
+ * @ODP_RESIZE_CQ_PREPARE: A ring for as many entries as the command says is made,
+ *	and nothing else changes. The response is &struct odp_create_cq_resp.
+ * @ODP_RESIZE_CQ_COMMIT: The queue changes to the ring that was prepared last.
+ *
+ * In between user space maps the new ring and sets its user_index to that of
+ * the old one, and consumes nothing until the change is over. Indices run on:
+ * from the old ring's kernel_index, which is its last, entries are in the new
+ * ring, and those before it that are not consumed user space moves there. If
+ * there is no room for them the change fails with EINVAL, and the new ring is
+ * gone.
+ */
+enum odp_resize_cq_step {
+	ODP_RESIZE_CQ_PREPARE = 0,
+	ODP_RESIZE_CQ_COMMIT = 1,
+};
+
+/**
+ * struct odp_resize_cq - request of RESIZE_CQ
+ * @step: &enum odp_resize_cq_step.
+ * @reserved: Zero.
+ */
+struct odp_resize_cq {
+	__u32 step;
+	__u32 reserved;
+};
+
+/**
  * struct odp_create_qp_resp - response to CREATE_QP
  * @offset: For mmap(): both rings.
  * @size: Bytes to map.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Completion queues: creating them. User space consumes them by itself.
+ * Completion queues: creating them, and giving them other rings. User space
+ * consumes them by itself.
  */
 #include <linux/log2.h>
 #include <rdma/uverbs_ioctl.h>
@@ -8,43 +9,118 @@
 #include "../transport/cqueue.h"
 #include "verbs.h"
 
+/* For as many entries as asked for, at least; with what to answer. */
+static int odp_cq_ring_create(struct odp_cq_ring *ring, int cqe,
+			      struct ib_udata *udata,
+			      struct odp_create_cq_resp *resp)
+{
+	u32 depth;
+
+	if (cqe < 1 || cqe > ODP_MAX_CQE)
+		return -EINVAL;
+	depth = roundup_pow_of_two(cqe);
+	ring->mmap = odp_mmap_create(udata,
+				     odp_kring_size(depth,
+						    sizeof(struct odp_cqe)));
+	if (IS_ERR(ring->mmap))
+		return PTR_ERR(ring->mmap);
+	ring->kring.ring = ring->mmap->mem;
+	ring->kring.depth = depth;
+	ring->kring.stride = sizeof(struct odp_cqe);
+
+	resp->offset = rdma_user_mmap_get_offset(&ring->mmap->entry);
+	resp->size = ring->mmap->size;
+	resp->depth = depth;
+	return 0;
+}
+
 int odp_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr,
 		  struct ib_udata *udata)
 {
 	struct odp_create_cq_resp resp = {};
-	struct odp_cq *cq = to_odp_cq(ib);
-	u32 depth;
+	struct odp_cq_ring ring;
 	int err;
 
 	if (!udata || attr->flags)
 		return -EOPNOTSUPP;
-	if (!attr->cqe || attr->cqe > ODP_MAX_CQE)
-		return -EINVAL;
-	depth = roundup_pow_of_two(attr->cqe);
-	cq->mmap = odp_mmap_create(udata,
-				   odp_kring_size(depth,
-						  sizeof(struct odp_cqe)));
-	if (IS_ERR(cq->mmap))
-		return PTR_ERR(cq->mmap);
+	err = odp_cq_ring_create(&ring, attr->cqe, udata, &resp);
+	if (err)
+		return err;
+	err = ib_copy_to_udata(udata, &resp, min(sizeof(resp), udata->outlen));
+	if (err) {
+		odp_mmap_destroy(ring.mmap);
+		return err;
+	}
+	odp_cq_init(to_odp_cq(ib), &ring);
+	ib->cqe = resp.depth;
+	return 0;
+}
 
-	spin_lock_init(&cq->lock);
-	cq->kring.ring = cq->mmap->mem;
-	cq->kring.depth = depth;
-	cq->kring.stride = sizeof(struct odp_cqe);
-	ib->cqe = depth;
+static void odp_cq_ring_destroy(struct odp_mmap *mmap)
+{
+	if (mmap)
+		odp_mmap_destroy(mmap);
+}
 
-	resp.offset = rdma_user_mmap_get_offset(&cq->mmap->entry);
-	resp.size = cq->mmap->size;
-	resp.depth = depth;
+static int odp_resize_cq_prepare(struct odp_cq *cq, int cqe,
+				 struct ib_udata *udata)
+{
+	struct odp_create_cq_resp resp = {};
+	struct odp_cq_ring ring;
+	int err;
+
+	err = odp_cq_ring_create(&ring, cqe, udata, &resp);
+	if (err)
+		return err;
 	err = ib_copy_to_udata(udata, &resp, min(sizeof(resp), udata->outlen));
 	if (err)
-		odp_mmap_destroy(cq->mmap);
+		odp_mmap_destroy(ring.mmap);
+	else
+		odp_cq_ring_destroy(odp_cq_set_spare(cq, &ring));
 	return err;
+}
+
+static int odp_resize_cq_commit(struct odp_cq *cq)
+{
+	struct odp_mmap *left;
+	int err;
+
+	err = odp_cq_use_spare(cq, &left);
+	odp_cq_ring_destroy(left);
+	return err;
+}
+
+int odp_resize_cq(struct ib_cq *ib, int cqe, struct ib_udata *udata)
+{
+	struct odp_cq *cq = to_odp_cq(ib);
+	struct odp_resize_cq req;
+	int err;
+
+	if (!udata)
+		return -EOPNOTSUPP;
+	if (udata->inlen != sizeof(req))
+		return -EINVAL;
+	err = ib_copy_from_udata(&req, udata, sizeof(req));
+	if (err)
+		return err;
+	if (req.reserved)
+		return -EINVAL;
+	switch (req.step) {
+	case ODP_RESIZE_CQ_PREPARE:
+		return odp_resize_cq_prepare(cq, cqe, udata);
+	case ODP_RESIZE_CQ_COMMIT:
+		return odp_resize_cq_commit(cq);
+	default:
+		return -EINVAL;
+	}
 }
 
 int odp_destroy_cq(struct ib_cq *ib, struct ib_udata *udata)
 {
-	odp_mmap_destroy(to_odp_cq(ib)->mmap);
+	struct odp_cq *cq = to_odp_cq(ib);
+
+	odp_cq_ring_destroy(cq->spare.mmap);
+	odp_mmap_destroy(cq->ring.mmap);
 	return 0;
 }
 

@@ -176,6 +176,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.reg_user_mr = odp_reg_user_mr,
 	.req_notify_cq = odp_req_notify_cq,
 	.rereg_user_mr = odp_rereg_user_mr,
+	.resize_cq = odp_resize_cq,
 
 	INIT_RDMA_OBJ_SIZE(ib_ah, odp_ah, ib),
 	INIT_RDMA_OBJ_SIZE(ib_cq, odp_cq, ib),

@@ -74,6 +74,7 @@ int odp_destroy_ah(struct ib_ah *ah, u32 flags);
 int odp_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr,
 		  struct ib_udata *udata);
 int odp_destroy_cq(struct ib_cq *ib, struct ib_udata *udata);
+int odp_resize_cq(struct ib_cq *ib, int cqe, struct ib_udata *udata);
 int odp_poll_cq(struct ib_cq *ib, int num, struct ib_wc *wc);
 int odp_req_notify_cq(struct ib_cq *ib, enum ib_cq_notify_flags flags);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Completion queues: create, destroy, purge. */
+/* Completion queues: create, resize, destroy, purge. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -8,13 +8,15 @@
 #include "poll.h"
 #include "purge.h"
 
-static int map_ring(struct odp_cq *cq, const struct odp_create_cq_resp *resp)
+static int map_ring(const struct odp_cq *cq,
+		    const struct odp_create_cq_resp *resp,
+		    struct odp_mapping *mapping, struct odp_queue *queue)
 {
-	int ret = odp_map(&cq->mapping, cq->vcq.cq.context, resp->offset,
+	int ret = odp_map(mapping, cq->vcq.cq.context, resp->offset,
 			  resp->size);
 
 	if (!ret)
-		odp_queue_init(&cq->queue, cq->mapping.addr, resp->depth,
+		odp_queue_init(queue, mapping->addr, resp->depth,
 			       sizeof(struct odp_cqe));
 	return ret;
 }
@@ -36,10 +38,11 @@ static struct odp_cq *create(struct ibv_context *context, int cqe,
 	if (ret)
 		goto err_free;
 
-	ret = map_ring(cq, &resp.drv_payload);
+	ret = map_ring(cq, &resp.drv_payload, &cq->mapping, &cq->queue);
 	if (ret)
 		goto err_destroy;
 
+	pthread_mutex_init(&cq->resize, NULL);
 	pthread_spin_init(&cq->lock, PTHREAD_PROCESS_PRIVATE);
 	return cq;
 
@@ -83,6 +86,79 @@ struct ibv_cq_ex *odp_create_cq_ex(struct ibv_context *context,
 	return &cq->vcq.cq_ex;
 }
 
+static int resize_step(struct odp_cq *cq, int cqe, uint32_t step,
+		       struct odp_create_cq_resp *answer)
+{
+	struct odp_cmd_resize_cq_resp resp = {};
+	struct odp_cmd_resize_cq cmd = { .drv_payload.step = step };
+	int ret;
+
+	ret = ibv_cmd_resize_cq(&cq->vcq.cq, cqe, &cmd.ibv_cmd, sizeof(cmd),
+				&resp.ibv_resp, sizeof(resp));
+	if (answer)
+		*answer = resp.drv_payload;
+	return ret;
+}
+
+/*
+ * The kernel writes behind the index that it gave the old ring last, and never
+ * before ours, so the entries in between are for us to move.
+ */
+static void move_entries(struct odp_queue *from, struct odp_queue *to)
+{
+	uint32_t index;
+
+	odp_queue_refresh(from);
+	for (index = from->index; index != from->kernel_index; index++)
+		*(struct odp_cqe *)odp_queue_entry(to, index) =
+			*(struct odp_cqe *)odp_queue_entry(from, index);
+}
+
+/* The kernel and we change to a new ring; what is left is the caller's. */
+static int change_ring(struct odp_cq *cq, int cqe, struct odp_mapping *mapping,
+		       struct odp_queue *queue)
+{
+	struct odp_mapping old = cq->mapping;
+	int ret;
+
+	queue->index = queue->kernel_index = cq->queue.index;
+	odp_queue_publish(queue);
+	ret = resize_step(cq, cqe, ODP_RESIZE_CQ_COMMIT, NULL);
+	if (ret)
+		return ret;
+
+	move_entries(&cq->queue, queue);
+	cq->queue = *queue;
+	cq->mapping = *mapping;
+	*mapping = old;
+	return 0;
+}
+
+/* All that may fail for want of memory is done before the ring changes. */
+int odp_resize_cq(struct ibv_cq *ibcq, int cqe)
+{
+	struct odp_cq *cq = to_odp_cq(ibcq);
+	struct odp_create_cq_resp resp;
+	struct odp_mapping mapping;
+	struct odp_queue queue;
+	int ret;
+
+	pthread_mutex_lock(&cq->resize);
+	ret = resize_step(cq, cqe, ODP_RESIZE_CQ_PREPARE, &resp);
+	if (!ret)
+		ret = map_ring(cq, &resp, &mapping, &queue);
+	if (ret)
+		goto unlock;
+
+	odp_cq_lock(cq);
+	ret = change_ring(cq, cqe, &mapping, &queue);
+	odp_cq_unlock(cq);
+	odp_unmap(&mapping);
+unlock:
+	pthread_mutex_unlock(&cq->resize);
+	return ret;
+}
+
 int odp_destroy_cq(struct ibv_cq *ibcq)
 {
 	struct odp_cq *cq = to_odp_cq(ibcq);
@@ -94,6 +170,7 @@ int odp_destroy_cq(struct ibv_cq *ibcq)
 
 	odp_unmap(&cq->mapping);
 	pthread_spin_destroy(&cq->lock);
+	pthread_mutex_destroy(&cq->resize);
 	free(cq);
 	return 0;
 }

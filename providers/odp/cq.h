@@ -12,7 +12,8 @@
 /**
  * struct odp_cq - a completion queue
  * @vcq: The part of libibverbs.
- * @mapping: The ring's memory.
+ * @resize: Serializes changes of the ring; taken before @lock.
+ * @mapping: The ring's memory. Changes with both locks held.
  * @single_threaded: Only one thread uses the queue: @lock is not taken.
  * @lock: Protects @queue and @cqe.
  * @queue: The ring.
@@ -20,6 +21,7 @@
  */
 struct odp_cq {
 	struct verbs_cq vcq;
+	pthread_mutex_t resize;
 	struct odp_mapping mapping;
 	bool single_threaded;
 	pthread_spinlock_t lock;
@@ -48,6 +50,7 @@ struct ibv_cq *odp_create_cq(struct ibv_context *context, int cqe,
 			     struct ibv_comp_channel *channel, int comp_vector);
 struct ibv_cq_ex *odp_create_cq_ex(struct ibv_context *context,
 				   struct ibv_cq_init_attr_ex *attr);
+int odp_resize_cq(struct ibv_cq *ibcq, int cqe);
 int odp_destroy_cq(struct ibv_cq *ibcq);
 void odp_cq_purge(struct ibv_cq *ibcq, uint32_t qp_num);
 

@@ -93,6 +93,7 @@ static const struct verbs_context_ops context_ops = {
 	.reg_mr = odp_reg_mr,
 	.req_notify_cq = ibv_cmd_req_notify_cq,
 	.rereg_mr = odp_rereg_mr,
+	.resize_cq = odp_resize_cq,
 };
 
 struct odp_context {

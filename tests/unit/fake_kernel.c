@@ -37,23 +37,40 @@ static uint64_t add_rings(size_t size)
 	return offset;
 }
 
+static void answer_cq(struct odp_create_cq_resp *resp, uint32_t depth)
+{
+	resp->depth = depth;
+	resp->size = sizeof(struct odp_ring) + depth * sizeof(struct odp_cqe);
+	resp->offset = add_rings(resp->size);
+}
+
 int ibv_cmd_create_cq(struct ibv_context *context, int cqe,
 		      struct ibv_comp_channel *channel, int comp_vector,
 		      struct ibv_cq *cq, struct ibv_create_cq *cmd,
 		      size_t cmd_size, struct ib_uverbs_create_cq_resp *resp,
 		      size_t resp_size)
 {
-	struct odp_create_cq_resp *ours =
-		&container_of(resp, struct odp_cmd_create_cq_resp, ibv_resp)
-			 ->drv_payload;
-
 	assert(resp_size == sizeof(struct odp_cmd_create_cq_resp));
 	cq->context = context;
 	cq->cqe = FAKE_CQ_DEPTH;
-	ours->depth = FAKE_CQ_DEPTH;
-	ours->size = sizeof(struct odp_ring) +
-		     FAKE_CQ_DEPTH * sizeof(struct odp_cqe);
-	ours->offset = add_rings(ours->size);
+	answer_cq(&container_of(resp, struct odp_cmd_create_cq_resp, ibv_resp)
+			   ->drv_payload, FAKE_CQ_DEPTH);
+	return 0;
+}
+
+int ibv_cmd_resize_cq(struct ibv_cq *cq, int cqe, struct ibv_resize_cq *cmd,
+		      size_t cmd_size, struct ib_uverbs_resize_cq_resp *resp,
+		      size_t resp_size)
+{
+	struct odp_cmd_resize_cq *ours =
+		container_of(cmd, struct odp_cmd_resize_cq, ibv_cmd);
+
+	assert(cmd_size == sizeof(struct odp_cmd_resize_cq));
+	assert(resp_size == sizeof(struct odp_cmd_resize_cq_resp));
+	if (ours->drv_payload.step == ODP_RESIZE_CQ_COMMIT)
+		return fake.commit(cqe);
+	answer_cq(&container_of(resp, struct odp_cmd_resize_cq_resp, ibv_resp)
+			   ->drv_payload, cqe);
 	return 0;
 }
 

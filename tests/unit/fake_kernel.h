@@ -21,6 +21,7 @@ enum {
  * @doorbells: Times that POST_SEND came.
  * @kicks: Times that POST_RECV came.
  * @refuse: What POST_SEND returns.
+ * @commit: The second step of RESIZE_CQ, to so many entries.
  */
 struct fake_kernel {
 	struct verbs_context context;
@@ -28,6 +29,7 @@ struct fake_kernel {
 	int doorbells;
 	int kicks;
 	int refuse;
+	int (*commit)(int cqe);
 };
 
 extern struct fake_kernel fake;

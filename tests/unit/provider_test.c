@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -18,6 +19,8 @@
 #include "providers/odp/qp.h"
 #include "providers/odp/send.h"
 #include "providers/odp/srq.h"
+
+#define PAGE 4096
 
 static struct ibv_pd pd;
 static struct ibv_cq_ex *cqx;
@@ -79,10 +82,11 @@ static void expect_sent(uint32_t index, int doorbells)
 	assert_int_equal(fake.doorbells, doorbells);
 }
 
-static void complete(uint32_t qp_num, uint64_t wr_id)
+static void complete_in(struct odp_queue *queue, uint32_t qp_num,
+			uint64_t wr_id)
 {
-	struct odp_ring *ring = cq->queue.ring;
-	struct odp_cqe *cqe = odp_queue_entry(&cq->queue, ring->kernel_index);
+	struct odp_ring *ring = queue->ring;
+	struct odp_cqe *cqe = odp_queue_entry(queue, ring->kernel_index);
 
 	*cqe = (struct odp_cqe){
 		.wr_id = wr_id,
@@ -96,6 +100,11 @@ static void complete(uint32_t qp_num, uint64_t wr_id)
 		.wallclock = 12,
 	};
 	ring->kernel_index++;
+}
+
+static void complete(uint32_t qp_num, uint64_t wr_id)
+{
+	complete_in(&cq->queue, qp_num, wr_id);
 }
 
 /* --- Creation ------------------------------------------------------------- */
@@ -531,6 +540,51 @@ static void test_iterate(void **state)
 	assert_int_equal(ibv_start_poll(cqx, &attr), ENOENT);
 }
 
+/* One more comes to the old ring, and then one to the new, the last of the file. */
+static int commit(int cqe)
+{
+	struct odp_queue new;
+	void *ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			  fake.context.context.cmd_fd, fake.size - PAGE);
+
+	assert_ptr_not_equal(ring, MAP_FAILED);
+	complete(FAKE_QP_NUM, 4);
+	odp_queue_init(&new, ring, cqe, sizeof(struct odp_cqe));
+	assert_int_equal(new.ring->user_index, cq->queue.index);
+	new.ring->kernel_index = cq->queue.ring->kernel_index;
+	complete_in(&new, FAKE_QP_NUM, 5);
+	munmap(ring, PAGE);
+	return 0;
+}
+
+static int refuse_commit(int cqe)
+{
+	return EINVAL;
+}
+
+static void test_resize(void **state)
+{
+	const struct odp_ring *ring = cq->queue.ring;
+	struct ibv_wc wc[8];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		complete(FAKE_QP_NUM, i);
+	assert_int_equal(odp_poll_cq(ibcq, 2, wc), 2);
+
+	fake.commit = refuse_commit;
+	assert_int_equal(odp_resize_cq(ibcq, 4), EINVAL);
+	assert_ptr_equal(cq->queue.ring, ring);
+	assert_int_equal(cq->queue.depth, FAKE_CQ_DEPTH);
+
+	fake.commit = commit;
+	assert_int_equal(odp_resize_cq(ibcq, 4), 0);
+	assert_ptr_not_equal(cq->queue.ring, ring);
+	assert_int_equal(odp_poll_cq(ibcq, 8, wc), 4);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(wc[i].wr_id, 2 + i);
+}
+
 static void test_reset_starts_again(void **state)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RESET };
@@ -570,6 +624,7 @@ int main(void)
 		TEST(test_post_srq_recv),
 		TEST(test_poll),
 		TEST(test_iterate),
+		TEST(test_resize),
 		TEST(test_reset_starts_again),
 	};
 

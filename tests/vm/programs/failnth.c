@@ -49,6 +49,7 @@ static const struct sweep sweeps[] = {
 	{ "register, implicit", reg_implicit, { PD } },
 	{ "create a completion channel", create_channel, { PD } },
 	{ "create a CQ", create_cq, { PD, create_channel } },
+	{ "resize a CQ", resize_cq, { CQ } },
 	{ "create a QP", create_qp, { CQ } },
 	{ "create an SRQ", create_srq, { PD } },
 	{ "create a QP with an SRQ", create_qp, { CQ, create_srq } },

@@ -46,6 +46,7 @@ int prefetch_two(void);
 int create_channel(void);
 int create_cq(void);
 int create_srq(void);
+int resize_cq(void);
 int create_qp(void);
 int qp_to_init(void);
 int qp_to_rtr(void);

@@ -102,6 +102,11 @@ int create_srq(void)
 	return MAKE(srq, ibv_create_srq(have.pd, &attr));
 }
 
+int resize_cq(void)
+{
+	return ibv_resize_cq(have.cq, 4 * DEPTH);
+}
+
 int create_qp(void)
 {
 	struct ibv_qp_init_attr attr = {
