@@ -14,6 +14,20 @@
 
 #include "cqueue.h"
 
+/* Moderation: does the event wait for more completions? */
+static bool odp_cq_hold_event(struct odp_cq *cq)
+{
+	lockdep_assert_held(&cq->lock);
+
+	if (++cq->held >= cq->event_count)
+		return false;
+	if (cq->held == 1)
+		hrtimer_start(&cq->timer,
+			      ns_to_ktime(cq->event_us * NSEC_PER_USEC),
+			      HRTIMER_MODE_REL_SOFT);
+	return true;
+}
+
 /* Is the entry one that the armed queue waits for? Disarms it then. */
 static bool odp_cq_event_due(struct odp_cq *cq, bool solicited)
 {
@@ -21,6 +35,9 @@ static bool odp_cq_event_due(struct odp_cq *cq, bool solicited)
 
 	if (!cq->armed || (cq->armed == IB_CQ_SOLICITED && !solicited))
 		return false;
+	if (odp_cq_hold_event(cq))
+		return false;
+	cq->held = 0;
 	cq->armed = 0;
 	return true;
 }
@@ -29,6 +46,46 @@ static void odp_cq_event(struct odp_cq *cq)
 {
 	if (cq->ib.comp_handler)
 		cq->ib.comp_handler(&cq->ib, cq->ib.cq_context);
+}
+
+/* An event that waits for completions waits no longer. */
+static void odp_cq_release_event(struct odp_cq *cq)
+{
+	bool event;
+
+	spin_lock_bh(&cq->lock);
+	event = cq->held;
+	if (event) {
+		cq->held = 0;
+		cq->armed = 0;
+	}
+	spin_unlock_bh(&cq->lock);
+	if (event)
+		odp_cq_event(cq);
+}
+
+static enum hrtimer_restart odp_cq_timer_fired(struct hrtimer *timer)
+{
+	odp_cq_release_event(container_of(timer, struct odp_cq, timer));
+	return HRTIMER_NORESTART;
+}
+
+/**
+ * odp_cq_moderate - lets events wait for more completions
+ * @cq: The queue.
+ * @count: Completions that make an event.
+ * @us: How long an event waits for them at most, in microseconds; 0 is not at
+ *	all.
+ *
+ * An event that waits now is raised at once.
+ */
+void odp_cq_moderate(struct odp_cq *cq, u16 count, u16 us)
+{
+	spin_lock_bh(&cq->lock);
+	cq->event_count = us ? count : 0;
+	cq->event_us = us;
+	spin_unlock_bh(&cq->lock);
+	odp_cq_release_event(cq);
 }
 
 /**
@@ -40,6 +97,17 @@ void odp_cq_init(struct odp_cq *cq, const struct odp_cq_ring *ring)
 {
 	spin_lock_init(&cq->lock);
 	cq->ring = *ring;
+	hrtimer_init(&cq->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+	cq->timer.function = odp_cq_timer_fired;
+}
+
+/**
+ * odp_cq_stop - no event is raised any more
+ * @cq: The queue, which nothing is added to any more. May sleep.
+ */
+void odp_cq_stop(struct odp_cq *cq)
+{
+	hrtimer_cancel(&cq->timer);
 }
 
 /**

@@ -5,6 +5,7 @@
 #ifndef ODP_CQUEUE_H
 #define ODP_CQUEUE_H
 
+#include <linux/hrtimer.h>
 #include <linux/spinlock.h>
 #include <rdma/ib_verbs.h>
 
@@ -23,21 +24,30 @@ struct odp_cq_ring {
 /**
  * struct odp_cq - a completion queue
  * @ib: The RDMA core's part.
- * @lock: Protects all that follows.
+ * @lock: Protects all that follows but the timer.
  * @ring: The ring that entries are written to.
  * @spare: The one to change to, when user space has mapped it.
  * @produced: Entries written so far; the shared index is only a copy.
  * @armed: An event is wanted: 0, or the flags of enum ib_cq_notify_flags.
  * @overrun: An entry was lost; no more are written.
+ * @event_count: Completions that an event waits for; up to 1: none but the one
+ *	that it is for.
+ * @event_us: How long it waits for them at most, in microseconds.
+ * @held: Completions that have come since an event waits; only when armed.
+ * @timer: The end of that time.
  */
 struct odp_cq {
 	struct ib_cq ib;
-	spinlock_t lock;	/* all below */
+	spinlock_t lock;	/* all below but the timer */
 	struct odp_cq_ring ring;
 	struct odp_cq_ring spare;
 	u32 produced;
 	unsigned int armed;
 	bool overrun;
+	u16 event_count;
+	u16 event_us;
+	u32 held;
+	struct hrtimer timer;
 };
 
 static inline struct odp_cq *to_odp_cq(struct ib_cq *ib)
@@ -46,9 +56,11 @@ static inline struct odp_cq *to_odp_cq(struct ib_cq *ib)
 }
 
 void odp_cq_init(struct odp_cq *cq, const struct odp_cq_ring *ring);
+void odp_cq_stop(struct odp_cq *cq);
 struct odp_mmap *odp_cq_set_spare(struct odp_cq *cq,
 				  const struct odp_cq_ring *spare);
 int odp_cq_use_spare(struct odp_cq *cq, struct odp_mmap **left);
+void odp_cq_moderate(struct odp_cq *cq, u16 count, u16 us);
 bool odp_cq_push(struct odp_cq *cq, struct odp_cqe *cqe, bool solicited);
 void odp_cq_arm(struct odp_cq *cq, unsigned int flags);
 

@@ -115,10 +115,17 @@ int odp_resize_cq(struct ib_cq *ib, int cqe, struct ib_udata *udata)
 	}
 }
 
+int odp_modify_cq(struct ib_cq *ib, u16 count, u16 period)
+{
+	odp_cq_moderate(to_odp_cq(ib), count, period);
+	return 0;
+}
+
 int odp_destroy_cq(struct ib_cq *ib, struct ib_udata *udata)
 {
 	struct odp_cq *cq = to_odp_cq(ib);
 
+	odp_cq_stop(cq);
 	odp_cq_ring_destroy(cq->spare.mmap);
 	odp_mmap_destroy(cq->ring.mmap);
 	return 0;

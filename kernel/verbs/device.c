@@ -55,6 +55,8 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->atomic_cap = IB_ATOMIC_GLOB;
 	attr->max_ah = 1 << 20;
 	attr->max_pkeys = 1;
+	attr->cq_caps.max_cq_moderation_count = U16_MAX;
+	attr->cq_caps.max_cq_moderation_period = U16_MAX;
 	/* Completion timestamps are in nanoseconds. */
 	attr->timestamp_mask = U64_MAX;
 	attr->hca_core_clock = USEC_PER_SEC;
@@ -163,6 +165,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.get_port_immutable = odp_get_port_immutable,
 	.mmap = odp_mmap,
 	.mmap_free = odp_mmap_free,
+	.modify_cq = odp_modify_cq,
 	.modify_qp = odp_modify_qp,
 	.modify_srq = odp_modify_srq,
 	.poll_cq = odp_poll_cq,

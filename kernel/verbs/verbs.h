@@ -75,6 +75,7 @@ int odp_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr,
 		  struct ib_udata *udata);
 int odp_destroy_cq(struct ib_cq *ib, struct ib_udata *udata);
 int odp_resize_cq(struct ib_cq *ib, int cqe, struct ib_udata *udata);
+int odp_modify_cq(struct ib_cq *ib, u16 count, u16 period);
 int odp_poll_cq(struct ib_cq *ib, int num, struct ib_wc *wc);
 int odp_req_notify_cq(struct ib_cq *ib, enum ib_cq_notify_flags flags);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Completion queues: create, resize, destroy, purge. */
+/* Completion queues: create, resize, modify, destroy, purge. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -157,6 +157,13 @@ int odp_resize_cq(struct ibv_cq *ibcq, int cqe)
 unlock:
 	pthread_mutex_unlock(&cq->resize);
 	return ret;
+}
+
+int odp_modify_cq(struct ibv_cq *ibcq, struct ibv_modify_cq_attr *attr)
+{
+	struct ibv_modify_cq cmd = {};
+
+	return ibv_cmd_modify_cq(ibcq, attr, &cmd, sizeof(cmd));
 }
 
 int odp_destroy_cq(struct ibv_cq *ibcq)

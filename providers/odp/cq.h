@@ -51,6 +51,7 @@ struct ibv_cq *odp_create_cq(struct ibv_context *context, int cqe,
 struct ibv_cq_ex *odp_create_cq_ex(struct ibv_context *context,
 				   struct ibv_cq_init_attr_ex *attr);
 int odp_resize_cq(struct ibv_cq *ibcq, int cqe);
+int odp_modify_cq(struct ibv_cq *ibcq, struct ibv_modify_cq_attr *attr);
 int odp_destroy_cq(struct ibv_cq *ibcq);
 void odp_cq_purge(struct ibv_cq *ibcq, uint32_t qp_num);
 

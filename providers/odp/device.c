@@ -79,6 +79,7 @@ static const struct verbs_context_ops context_ops = {
 	.destroy_srq = odp_destroy_srq,
 	.detach_mcast = ibv_cmd_detach_mcast,
 	.free_context = free_context,
+	.modify_cq = odp_modify_cq,
 	.modify_qp = odp_modify_qp,
 	.modify_srq = odp_modify_srq,
 	.poll_cq = odp_poll_cq,
