@@ -264,7 +264,7 @@ static void empty(void)
 	for (i = 0; i < PAIRS; i++)
 		post_message(i);
 	nothing_comes();
-	CHECK(counters_grown(&before, "rnr_nak_sent") >= PAIRS);
+	JUDGE(counters_grown(&before, "rnr_nak_sent") >= PAIRS);
 	give(0, 3);
 	receive_any(3);
 	nothing_comes();
