@@ -130,7 +130,6 @@ void odp_qp_put(struct odp_qp *qp)
  */
 static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt)
 {
-	u32 next = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt));
 	struct odp_responder *resp = &qp->resp;
 
 	lockdep_assert_held(&resp->half.rx.lock);
@@ -139,7 +138,7 @@ static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt)
 		return false;
 	if (odp_psn_diff(pkt->psn, resp->rx_next) < 0)
 		return !READ_ONCE(resp->half.parked);
-	resp->rx_next = next;
+	resp->rx_next = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt));
 	return true;
 }
 

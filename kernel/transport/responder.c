@@ -124,6 +124,19 @@ static void odp_resp_fail(struct odp_qp *qp, u8 syndrome,
 	odp_qp_fail(qp);
 }
 
+/*
+ * Memory was not there to be accessed. -EAGAIN if its page is only missing; else
+ * that ends the connection, and 0.
+ */
+static int odp_resp_no_memory(struct odp_qp *qp, int err, u8 syndrome,
+			      enum ib_wc_status status)
+{
+	if (err == -EAGAIN)
+		return err;
+	odp_resp_fail(qp, syndrome, status);
+	return 0;
+}
+
 /* What was made of an answer and not sent. */
 static void odp_resp_drop_packets(struct odp_responder *resp)
 {
@@ -250,12 +263,9 @@ static int odp_resp_send(struct odp_qp *qp, const struct odp_packet *pkt)
 	err = odp_sg_copy(odp_qp_recv_pd(qp), &resp->half, rwqe->sge,
 			  rwqe->num_sge, resp->received, pkt->payload, pkt->len, true,
 			  &resp->taken);
-	if (err == -EAGAIN)
-		return err;
-	if (err) {
-		odp_resp_fail(qp, ODP_SYNDROME_NAK_OP, IB_WC_LOC_PROT_ERR);
-		return 0;
-	}
+	if (err)
+		return odp_resp_no_memory(qp, err, ODP_SYNDROME_NAK_OP,
+					  IB_WC_LOC_PROT_ERR);
 	resp->received += pkt->len;
 	resp->message = pkt->flags & ODP_PKT_LAST ? ODP_MSG_NONE : ODP_MSG_SEND;
 	odp_resp_executed(qp, pkt);
@@ -308,13 +318,9 @@ static int odp_resp_write(struct odp_qp *qp, const struct odp_packet *pkt)
 		resp->received = 0;
 	err = odp_remote_copy(qp, &resp->half, &resp->write, pkt->payload,
 			      pkt->len, true, &resp->taken);
-	if (err == -EAGAIN)
-		return err;
-	if (err) {
-		odp_resp_fail(qp, ODP_SYNDROME_NAK_ACCESS,
-			      IB_WC_LOC_ACCESS_ERR);
-		return 0;
-	}
+	if (err)
+		return odp_resp_no_memory(qp, err, ODP_SYNDROME_NAK_ACCESS,
+					  IB_WC_LOC_ACCESS_ERR);
 	resp->write.va += pkt->len;
 	resp->write.left -= pkt->len;
 	resp->received += pkt->len;
@@ -512,13 +518,9 @@ static int odp_resp_atomic(struct odp_qp *qp, const struct odp_packet *pkt)
 		return 0;
 	}
 	err = odp_remote_atomic(qp, &qp->resp.half, &remote, &op, &result.old);
-	if (err == -EAGAIN)
-		return err;
-	if (err) {
-		odp_resp_fail(qp, ODP_SYNDROME_NAK_ACCESS,
-			      IB_WC_LOC_ACCESS_ERR);
-		return 0;
-	}
+	if (err)
+		return odp_resp_no_memory(qp, err, ODP_SYNDROME_NAK_ACCESS,
+					  IB_WC_LOC_ACCESS_ERR);
 	qp->resp.atomics++;
 	*odp_resp_result(&qp->resp, 0) = result;
 	odp_resp_executed(qp, pkt);

@@ -123,11 +123,12 @@ err_free:
 
 /**
  * odp_mmap_destroy - the object that the memory was for is gone
- * @mmap: The memory; freed when nobody is about to map it.
+ * @mmap: The memory, freed when nobody is about to map it; or NULL.
  */
 void odp_mmap_destroy(struct odp_mmap *mmap)
 {
-	rdma_user_mmap_entry_remove(&mmap->entry);
+	if (mmap)
+		rdma_user_mmap_entry_remove(&mmap->entry);
 }
 
 int odp_mmap(struct ib_ucontext *context, struct vm_area_struct *vma)

@@ -9,12 +9,13 @@
 #include "../transport/cqueue.h"
 #include "verbs.h"
 
-/* For as many entries as asked for, at least; with what to answer. */
+/* For as many entries as asked for, at least; user space is told of it. */
 static int odp_cq_ring_create(struct odp_cq_ring *ring, int cqe,
-			      struct ib_udata *udata,
-			      struct odp_create_cq_resp *resp)
+			      struct ib_udata *udata)
 {
+	struct odp_create_cq_resp resp = {};
 	u32 depth;
+	int err;
 
 	if (cqe < 1 || cqe > ODP_MAX_CQE)
 		return -EINVAL;
@@ -28,55 +29,40 @@ static int odp_cq_ring_create(struct odp_cq_ring *ring, int cqe,
 	ring->kring.depth = depth;
 	ring->kring.stride = sizeof(struct odp_cqe);
 
-	resp->offset = rdma_user_mmap_get_offset(&ring->mmap->entry);
-	resp->size = ring->mmap->size;
-	resp->depth = depth;
-	return 0;
+	resp.offset = rdma_user_mmap_get_offset(&ring->mmap->entry);
+	resp.size = ring->mmap->size;
+	resp.depth = depth;
+	err = ib_copy_to_udata(udata, &resp, min(sizeof(resp), udata->outlen));
+	if (err)
+		odp_mmap_destroy(ring->mmap);
+	return err;
 }
 
 int odp_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr,
 		  struct ib_udata *udata)
 {
-	struct odp_create_cq_resp resp = {};
 	struct odp_cq_ring ring;
 	int err;
 
 	if (!udata || attr->flags)
 		return -EOPNOTSUPP;
-	err = odp_cq_ring_create(&ring, attr->cqe, udata, &resp);
+	err = odp_cq_ring_create(&ring, attr->cqe, udata);
 	if (err)
 		return err;
-	err = ib_copy_to_udata(udata, &resp, min(sizeof(resp), udata->outlen));
-	if (err) {
-		odp_mmap_destroy(ring.mmap);
-		return err;
-	}
 	odp_cq_init(to_odp_cq(ib), &ring);
-	ib->cqe = resp.depth;
+	ib->cqe = ring.kring.depth;
 	return 0;
-}
-
-static void odp_cq_ring_destroy(struct odp_mmap *mmap)
-{
-	if (mmap)
-		odp_mmap_destroy(mmap);
 }
 
 static int odp_resize_cq_prepare(struct odp_cq *cq, int cqe,
 				 struct ib_udata *udata)
 {
-	struct odp_create_cq_resp resp = {};
 	struct odp_cq_ring ring;
 	int err;
 
-	err = odp_cq_ring_create(&ring, cqe, udata, &resp);
-	if (err)
-		return err;
-	err = ib_copy_to_udata(udata, &resp, min(sizeof(resp), udata->outlen));
-	if (err)
-		odp_mmap_destroy(ring.mmap);
-	else
-		odp_cq_ring_destroy(odp_cq_set_spare(cq, &ring));
+	err = odp_cq_ring_create(&ring, cqe, udata);
+	if (!err)
+		odp_mmap_destroy(odp_cq_set_spare(cq, &ring));
 	return err;
 }
 
@@ -86,7 +72,7 @@ static int odp_resize_cq_commit(struct odp_cq *cq)
 	int err;
 
 	err = odp_cq_use_spare(cq, &left);
-	odp_cq_ring_destroy(left);
+	odp_mmap_destroy(left);
 	return err;
 }
 
@@ -126,7 +112,7 @@ int odp_destroy_cq(struct ib_cq *ib, struct ib_udata *udata)
 	struct odp_cq *cq = to_odp_cq(ib);
 
 	odp_cq_stop(cq);
-	odp_cq_ring_destroy(cq->spare.mmap);
+	odp_mmap_destroy(cq->spare.mmap);
 	odp_mmap_destroy(cq->ring.mmap);
 	return 0;
 }

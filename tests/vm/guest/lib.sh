@@ -291,6 +291,23 @@ client() {
 	end_server
 }
 
+# --- A bad network ------------------------------------------------------------------
+
+# lose_packets HOST: 2 % of what it sends. netem holds packets back for a while,
+# except a few that overtake. (No jitter: it would put almost every packet out of order.)
+lose_packets() {
+	on "$1" tc qdisc add dev "$(netdev_of "$1")" root netem \
+		loss 2% delay 500us reorder 2% limit 20000
+}
+
+# --- Huge pages -----------------------------------------------------------------
+
+# huge_pages N MIN: N pages of 2 MiB; MIN will do.
+huge_pages() {
+	echo "$1" >/proc/sys/vm/nr_hugepages
+	[ "$(</proc/sys/vm/nr_hugepages)" -ge "$2" ] || skip "there is no room for $2 huge pages"
+}
+
 # --- Swap in memory, which is taken before all other swap -----------------------
 
 zram_on() {

@@ -136,16 +136,20 @@ void end_connect(struct end *end, const struct address *peer)
 			     IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC));
 }
 
-void ends_create(struct end *a, struct nic *nic_a, struct end *b, struct nic *nic_b, int depth)
+void ends_connect(struct end *a, struct end *b)
 {
-	struct address address;
+	struct address address = end_address(b);
 
-	end_create(a, nic_a, depth);
-	end_create(b, nic_b, depth);
-	address = end_address(b);
 	end_connect(a, &address);
 	address = end_address(a);
 	end_connect(b, &address);
+}
+
+void ends_create(struct end *a, struct nic *nic_a, struct end *b, struct nic *nic_b, int depth)
+{
+	end_create(a, nic_a, depth);
+	end_create(b, nic_b, depth);
+	ends_connect(a, b);
 }
 
 void end_destroy(struct end *end)

@@ -85,7 +85,9 @@ struct ibv_mr *nic_register(struct nic *nic, void *start, size_t size);
 void end_create(struct end *end, struct nic *nic, int depth);
 struct address end_address(const struct end *end);
 void end_connect(struct end *end, const struct address *peer);
-/* Both ends in this process, connected */
+/* Both ends in this process */
+void ends_connect(struct end *a, struct end *b);
+/* The same, made and connected */
 void ends_create(struct end *a, struct nic *nic_a, struct end *b, struct nic *nic_b, int depth);
 void end_destroy(struct end *end);
 

@@ -499,17 +499,13 @@ static void threads(void)
 
 int main(int argc, char **argv)
 {
-	struct address address;
 	struct nic nics[2];
 
 	CHECK(argc == 3 && !strcmp(argv[1], "-d"));
 	nics_open(nics, argv[2]);
 	side_create(&a, &nics[0]);
 	side_create(&b, &nics[1]);
-	address = end_address(&b.end);
-	end_connect(&a.end, &address);
-	address = end_address(&a.end);
-	end_connect(&b.end, &address);
+	ends_connect(&a.end, &b.end);
 
 	refused();
 	operations();

@@ -44,20 +44,11 @@ static void side_create(struct side *side, struct nic *nic, int depth, uint32_t 
 	side->mr = nic_register(nic, side->mem, SIZE);
 }
 
-static void connect_sides(void)
-{
-	struct address address = end_address(&b.end);
-
-	end_connect(&a.end, &address);
-	address = end_address(&a.end);
-	end_connect(&b.end, &address);
-}
-
 void sides_create(int depth, uint32_t flags)
 {
 	side_create(&a, &nics[0], depth, flags);
 	side_create(&b, &nics[1], depth, flags);
-	connect_sides();
+	ends_connect(&a.end, &b.end);
 }
 
 void sides_create_shared(int depth)
@@ -66,7 +57,7 @@ void sides_create_shared(int depth)
 	side_create(&b, &nics[0], 1, 0);
 	CHECK(!ibv_destroy_qp(b.end.qp));
 	create_qp(&b, a.end.cq);
-	connect_sides();
+	ends_connect(&a.end, &b.end);
 }
 
 void sides_destroy(void)
