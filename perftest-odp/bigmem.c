@@ -20,7 +20,6 @@
 
 #define CHUNK (1 * MiB)
 #define WINDOW 8
-#define SILENCE_MS 120000
 
 struct bigmem {
 	struct side *side;
@@ -93,13 +92,13 @@ static int reap(struct bigmem *b, enum ibv_wr_opcode opcode, uint64_t i)
 {
 	const char *name = b->side->dev.name;
 	struct ibv_wc wc;
-	int got = cq_next(&b->side->qps.send_cq, &wc, SILENCE_MS);
+	int got = qps_next_send(&b->side->qps, &wc);
 
 	if (got < 0)
 		return RC_WRONG;
 	if (!got)
-		return fail(RC_WRONG, "%s: no completion for %d s", name,
-			    SILENCE_MS / 1000);
+		return fail(RC_WRONG, "%s: nothing sent and no completion for %d s",
+			    name, b->side->qps.silence_ms / 1000);
 	if (wc.status)
 		return fail(RC_WRONG, "%s: %s at offset %llu: %s", name,
 			    opcode == IBV_WR_RDMA_READ ? "READ" : "WRITE",

@@ -6,8 +6,12 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* At least */
+#define SILENCE_MS 60000
 
 static int to_init(struct dev *dev, struct ibv_qp *qp)
 {
@@ -59,6 +63,17 @@ int qp_create(struct dev *dev, struct ibv_cq *send_cq, struct ibv_cq *recv_cq,
 	return to_init(dev, *qp);
 }
 
+/* A retry may wait four times the timeout (IBTA 9.7.6.1.3), which is in 4.096 us */
+static int silence_ms(const struct qp_spec *spec)
+{
+	uint64_t timeout_ms = (4096ULL << spec->timeout) / 1000000;
+	uint64_t retries_ms = (spec->retry + 1) * 4 * timeout_ms;
+
+	return retries_ms < SILENCE_MS	? SILENCE_MS :
+	       retries_ms < INT_MAX / 2 ? (int)retries_ms * 2 :
+					  INT_MAX;
+}
+
 int qps_open(struct qps *q, struct dev *dev, unsigned int n,
 	     const struct qp_spec *spec)
 {
@@ -71,6 +86,7 @@ int qps_open(struct qps *q, struct dev *dev, unsigned int n,
 		return fail_errno(RC_WRONG, "no memory for %u queue pairs", n);
 	q->n = n;
 	q->inline_len = QP_MAX_INLINE;
+	q->silence_ms = silence_ms(spec);
 	rc = cq_open(&q->send_cq, dev, n * spec->depth);
 	if (!rc)
 		rc = cq_open(&q->recv_cq, dev, n * spec->depth);
@@ -93,6 +109,37 @@ void qps_close(struct qps *q)
 	cq_close(&q->recv_cq);
 	free(q->qp);
 	memset(q, 0, sizeof(*q));
+}
+
+/* The PSNs that come next, of all queue pairs: they stand still when nothing is sent */
+static uint64_t next_psns(const struct qps *q)
+{
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < q->n; i++) {
+		if (ibv_query_qp(q->qp[i], &attr, IBV_QP_SQ_PSN, &init))
+			return 0;
+		sum += attr.sq_psn;
+	}
+	return sum;
+}
+
+int qps_next_send(struct qps *q, struct ibv_wc *wc)
+{
+	uint64_t psns = UINT64_MAX, before;
+	int got;
+
+	do {
+		before = psns;
+		got = cq_next(&q->send_cq, wc, q->silence_ms);
+		if (got)
+			break;
+		psns = next_psns(q);
+	} while (psns != before);
+	return got;
 }
 
 void qp_dest_local(const struct dev *dev, const struct ibv_qp *qp,

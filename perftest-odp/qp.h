@@ -34,6 +34,7 @@ struct qps {
 	struct cq send_cq;
 	struct cq recv_cq;
 	uint32_t inline_len; /* what they really have */
+	int silence_ms; /* longer than all retries together, and a minute at least */
 };
 
 #define QP_MAX_INLINE 128
@@ -42,6 +43,11 @@ struct qps {
 int qps_open(struct qps *q, struct dev *dev, unsigned int n,
 	     const struct qp_spec *spec);
 void qps_close(struct qps *q);
+/*
+ * The next completion of a send, as cq_next(). A large message may take its time:
+ * there is none when nothing was sent for q->silence_ms.
+ */
+int qps_next_send(struct qps *q, struct ibv_wc *wc);
 
 /* One queue pair in INIT */
 int qp_create(struct dev *dev, struct ibv_cq *send_cq, struct ibv_cq *recv_cq,

@@ -4,13 +4,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
-/* At least; see silence_ms() */
-#define SILENCE_MS 60000
-/* A retry may wait four times the timeout (IBTA 9.7.6.1.3) */
-#define BACKOFF 4
 /* Every so many requests ask for a completion */
 #define SIGNAL_EVERY 4
 
@@ -176,23 +171,12 @@ static unsigned int next_recv(const struct side *side, const struct xfer *batch,
 	return i;
 }
 
-/* Longer than all retries of a queue pair together; the timeout is in 4.096 us */
-static int silence_ms(const struct side *side)
-{
-	uint64_t timeout_ms = (4096ULL << side->job.timeout) / 1000000;
-	uint64_t retries_ms = (QP_RETRY + 1) * BACKOFF * timeout_ms;
-
-	return retries_ms < SILENCE_MS	? SILENCE_MS :
-	       retries_ms < INT_MAX / 2 ? (int)retries_ms * 2 :
-					  INT_MAX;
-}
-
 static int reap_one(struct side *side, const struct xfer *batch, unsigned int n,
 		    unsigned int *next)
 {
 	struct ibv_wc wc;
 	unsigned int q;
-	int got = cq_next(&side->qps.recv_cq, &wc, silence_ms(side));
+	int got = cq_next(&side->qps.recv_cq, &wc, side->qps.silence_ms);
 
 	if (got < 0)
 		return RC_WRONG;
@@ -287,50 +271,18 @@ static bool is_signaled(const struct side *side, unsigned int i, unsigned int n)
 	       i + side->job.qps >= n;
 }
 
-/* The PSNs that come next, of all queue pairs: they stand still when nothing is sent */
-static uint64_t next_psns(struct side *side)
-{
-	struct ibv_qp_init_attr init;
-	struct ibv_qp_attr attr;
-	uint64_t sum = 0;
-	unsigned int i;
-
-	for (i = 0; i < side->job.qps; i++) {
-		if (ibv_query_qp(side->qps.qp[i], &attr, IBV_QP_SQ_PSN, &init))
-			return 0;
-		sum += attr.sq_psn;
-	}
-	return sum;
-}
-
-/* A large message may take its time between two completions; as cq_next() */
-static int next_while_moving(struct side *side, struct ibv_wc *wc)
-{
-	uint64_t psns = UINT64_MAX, before;
-	int got;
-
-	do {
-		before = psns;
-		got = cq_next(&side->qps.send_cq, wc, silence_ms(side));
-		if (got)
-			break;
-		psns = next_psns(side);
-	} while (psns != before);
-	return got;
-}
-
 static int reap_send(struct side *side, const struct xfer *batch,
 		     unsigned int n)
 {
 	struct ibv_wc wc;
-	int got = next_while_moving(side, &wc);
+	int got = qps_next_send(&side->qps, &wc);
 
 	if (got < 0)
 		return RC_WRONG;
 	if (!got)
 		return fail(RC_WRONG,
 			    "%s: nothing sent and no completion for %d s, path MTU %u, first message of the batch %s of %u bytes",
-			    side->dev.name, silence_ms(side) / 1000, side->mtu,
+			    side->dev.name, side->qps.silence_ms / 1000, side->mtu,
 			    op_name(batch->op), batch->len);
 	if (wc.wr_id >= n)
 		return fail(RC_WRONG, "%s: a completion of no known request",
