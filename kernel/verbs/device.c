@@ -18,6 +18,9 @@
 
 #define ODP_GID_TABLE_LEN	256
 
+/* An OUI, of those that anybody may use: its bit for local administration is set. */
+#define ODP_VENDOR_ID		0x024f44
+
 static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 			    struct ib_udata *udata)
 {
@@ -29,6 +32,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 		return -EINVAL;
 	memset(attr, 0, sizeof(*attr));
 	attr->sys_image_guid = ib->node_guid;
+	attr->vendor_id = ODP_VENDOR_ID;
 	attr->max_mr_size = U64_MAX;
 	attr->page_size_cap = PAGE_SIZE | SZ_2M | SZ_1G;
 	attr->max_qp = 1 << 20;
