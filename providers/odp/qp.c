@@ -94,13 +94,25 @@ struct ibv_qp *odp_create_qp_ex(struct ibv_context *context,
 				struct ibv_qp_init_attr_ex *attr)
 {
 	const uint32_t supported = IBV_QP_INIT_ATTR_PD |
+				   IBV_QP_INIT_ATTR_CREATE_FLAGS |
 				   IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
 
-	if (attr->comp_mask & ~supported) {
+	struct ibv_qp_init_attr_ex plain = *attr;
+	struct ibv_qp *ibqp;
+
+	if (attr->comp_mask & ~supported ||
+	    (attr->comp_mask & IBV_QP_INIT_ATTR_CREATE_FLAGS &&
+	     attr->create_flags)) {
 		errno = EOPNOTSUPP;
 		return NULL;
 	}
-	return create(context, attr);
+
+	/* The command knows of no flags, not even of none. */
+	plain.comp_mask &= ~IBV_QP_INIT_ATTR_CREATE_FLAGS;
+	ibqp = create(context, &plain);
+	if (ibqp)
+		attr->cap = plain.cap;
+	return ibqp;
 }
 
 /* A queue pair that was destroyed or reset leaves no completions behind. */
