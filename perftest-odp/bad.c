@@ -24,7 +24,7 @@ struct tally {
 
 static const struct bad_case *const lists[] = { bad_keys, bad_memory, bad_queues,
 						bad_states, bad_registration,
-						bad_atomics };
+						bad_domains, bad_atomics };
 #define LISTS (sizeof(lists) / sizeof(lists[0]))
 
 static const struct argp_option table[] = {

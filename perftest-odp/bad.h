@@ -33,8 +33,8 @@ struct bad_case {
 };
 
 /* Lists end with a case without a name */
-extern const struct bad_case bad_atomics[], bad_keys[], bad_memory[],
-	bad_queues[], bad_registration[], bad_states[];
+extern const struct bad_case bad_atomics[], bad_domains[], bad_keys[],
+	bad_memory[], bad_queues[], bad_registration[], bad_states[];
 
 /* A work request of one piece */
 struct request {

@@ -62,26 +62,48 @@ struct ibv_cq *odp_create_cq(struct ibv_context *context, int cqe,
 	return cq ? &cq->vcq.cq : NULL;
 }
 
+/* Of the queues of a thread domain, one thread at a time uses any. */
+static void join_domain(struct odp_cq *cq, struct odp_pd *domain)
+{
+	cq->parent_domain = domain;
+	atomic_fetch_add(&domain->users, 1);
+	if (domain->td)
+		cq->single_threaded = true;
+}
+
 struct ibv_cq_ex *odp_create_cq_ex(struct ibv_context *context,
 				   struct ibv_cq_init_attr_ex *attr)
 {
+	const uint32_t supported = IBV_CQ_INIT_ATTR_MASK_FLAGS |
+				   IBV_CQ_INIT_ATTR_MASK_PD;
+	struct odp_pd *domain = NULL;
 	uint32_t flags = 0;
 	struct odp_cq *cq;
 
 	if (attr->comp_mask & IBV_CQ_INIT_ATTR_MASK_FLAGS)
 		flags = attr->flags;
-	if (attr->comp_mask & ~IBV_CQ_INIT_ATTR_MASK_FLAGS ||
+	if (attr->comp_mask & ~supported ||
 	    flags & ~IBV_CREATE_CQ_ATTR_SINGLE_THREADED ||
 	    attr->wc_flags & ~ODP_POLL_WC_FLAGS) {
 		errno = EOPNOTSUPP;
 		return NULL;
+	}
+	if (attr->comp_mask & IBV_CQ_INIT_ATTR_MASK_PD) {
+		domain = to_odp_pd(attr->parent_domain);
+		if (!attr->parent_domain || !domain->inner) {
+			errno = EINVAL;
+			return NULL;
+		}
 	}
 
 	cq = create(context, attr->cqe, attr->channel, attr->comp_vector);
 	if (!cq)
 		return NULL;
 
-	cq->single_threaded = flags & IBV_CREATE_CQ_ATTR_SINGLE_THREADED;
+	if (flags & IBV_CREATE_CQ_ATTR_SINGLE_THREADED)
+		cq->single_threaded = true;
+	if (domain)
+		join_domain(cq, domain);
 	odp_poll_init(&cq->vcq.cq_ex);
 	return &cq->vcq.cq_ex;
 }
@@ -175,6 +197,8 @@ int odp_destroy_cq(struct ibv_cq *ibcq)
 	if (ret)
 		return ret;
 
+	if (cq->parent_domain)
+		atomic_fetch_sub(&cq->parent_domain->users, 1);
 	odp_unmap(&cq->mapping);
 	pthread_spin_destroy(&cq->lock);
 	pthread_mutex_destroy(&cq->resize);

@@ -7,6 +7,7 @@
 #include <infiniband/driver.h>
 
 #include "mapping.h"
+#include "pd.h"
 #include "ring.h"
 
 /**
@@ -14,6 +15,7 @@
  * @vcq: The part of libibverbs.
  * @resize: Serializes changes of the ring; taken before @lock.
  * @mapping: The ring's memory. Changes with both locks held.
+ * @parent_domain: Where it belongs to, or NULL.
  * @single_threaded: Only one thread uses the queue: @lock is not taken.
  * @lock: Protects @queue and @cqe.
  * @queue: The ring.
@@ -23,6 +25,7 @@ struct odp_cq {
 	struct verbs_cq vcq;
 	pthread_mutex_t resize;
 	struct odp_mapping mapping;
+	struct odp_pd *parent_domain;
 	bool single_threaded;
 	pthread_spinlock_t lock;
 	struct odp_queue queue;

@@ -63,7 +63,9 @@ static void free_context(struct ibv_context *context)
 
 static const struct verbs_context_ops context_ops = {
 	.advise_mr = ibv_cmd_advise_mr,
+	.alloc_parent_domain = odp_alloc_parent_domain,
 	.alloc_pd = odp_alloc_pd,
+	.alloc_td = odp_alloc_td,
 	.attach_mcast = ibv_cmd_attach_mcast,
 	.create_ah = odp_create_ah,
 	.create_cq = odp_create_cq,
@@ -72,6 +74,7 @@ static const struct verbs_context_ops context_ops = {
 	.create_qp_ex = odp_create_qp_ex,
 	.create_srq = odp_create_srq,
 	.dealloc_pd = odp_dealloc_pd,
+	.dealloc_td = odp_dealloc_td,
 	.dereg_mr = odp_dereg_mr,
 	.destroy_ah = odp_destroy_ah,
 	.destroy_cq = odp_destroy_cq,

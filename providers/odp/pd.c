@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Protection domains, and the address handles in them. */
+/* Protection domains, parent and thread domains, and address handles. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -11,30 +11,110 @@ struct ibv_pd *odp_alloc_pd(struct ibv_context *context)
 {
 	struct ib_uverbs_alloc_pd_resp resp;
 	struct ibv_alloc_pd cmd;
-	struct ibv_pd *pd;
+	struct odp_pd *pd;
 	int ret;
 
 	pd = calloc(1, sizeof(*pd));
 	if (!pd)
 		return NULL;
 
-	ret = ibv_cmd_alloc_pd(context, pd, &cmd, sizeof(cmd), &resp,
+	ret = ibv_cmd_alloc_pd(context, &pd->pd, &cmd, sizeof(cmd), &resp,
 			       sizeof(resp));
 	if (!ret)
-		return pd;
+		return &pd->pd;
 
 	free(pd);
 	errno = ret;
 	return NULL;
 }
 
-int odp_dealloc_pd(struct ibv_pd *pd)
+/*
+ * The kernel knows nothing of parent domains. Queues are in memory of the kernel's,
+ * so there is nothing that a domain's allocators could be asked for.
+ */
+struct ibv_pd *odp_alloc_parent_domain(struct ibv_context *context,
+				       struct ibv_parent_domain_init_attr *attr)
 {
-	int ret = ibv_cmd_dealloc_pd(pd);
+	const uint32_t supported = IBV_PARENT_DOMAIN_INIT_ATTR_ALLOCATORS |
+				   IBV_PARENT_DOMAIN_INIT_ATTR_PD_CONTEXT;
+	struct odp_pd *pd;
 
+	if (attr->comp_mask & ~supported) {
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
+	if (!attr->pd || attr->pd->context != context ||
+	    (attr->td && attr->td->context != context)) {
+		errno = EINVAL;
+		return NULL;
+	}
+
+	pd = calloc(1, sizeof(*pd));
+	if (!pd)
+		return NULL;
+
+	pd->pd = *attr->pd;
+	pd->inner = to_odp_pd(attr->pd);
+	atomic_fetch_add(&pd->inner->users, 1);
+	if (attr->td) {
+		pd->td = to_odp_td(attr->td);
+		atomic_fetch_add(&pd->td->users, 1);
+	}
+	return &pd->pd;
+}
+
+static void dealloc_parent_domain(struct odp_pd *pd)
+{
+	if (pd->td)
+		atomic_fetch_sub(&pd->td->users, 1);
+	atomic_fetch_sub(&pd->inner->users, 1);
+	free(pd);
+}
+
+int odp_dealloc_pd(struct ibv_pd *ibpd)
+{
+	struct odp_pd *pd = to_odp_pd(ibpd);
+	int ret;
+
+	if (atomic_load(&pd->users))
+		return EBUSY;
+	if (pd->inner) {
+		dealloc_parent_domain(pd);
+		return 0;
+	}
+
+	ret = ibv_cmd_dealloc_pd(ibpd);
 	if (!ret)
 		free(pd);
 	return ret;
+}
+
+struct ibv_td *odp_alloc_td(struct ibv_context *context,
+			    struct ibv_td_init_attr *attr)
+{
+	struct odp_td *td;
+
+	if (attr->comp_mask) {
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
+
+	td = calloc(1, sizeof(*td));
+	if (!td)
+		return NULL;
+
+	td->td.context = context;
+	return &td->td;
+}
+
+int odp_dealloc_td(struct ibv_td *ibtd)
+{
+	struct odp_td *td = to_odp_td(ibtd);
+
+	if (atomic_load(&td->users))
+		return EBUSY;
+	free(td);
+	return 0;
 }
 
 struct ibv_ah *odp_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
