@@ -13,6 +13,19 @@
 #define ODP_KEY_INDEX_BITS	20
 #define ODP_KEY_RANDOM_BITS	(32 - ODP_KEY_INDEX_BITS)
 
+static void odp_window_init(struct odp_window *win)
+{
+	refcount_set(&win->users, 1);
+	init_completion(&win->idle);
+}
+
+/* It is found no more. */
+static void odp_window_retire(struct odp_window *win)
+{
+	odp_window_put(win);
+	wait_for_completion(&win->idle);
+}
+
 /**
  * odp_window_publish - gives a window a key
  * @dev: The device.
@@ -28,9 +41,7 @@ int odp_window_publish(struct odp_dev *dev, struct odp_window *win)
 	u32 index;
 	int err;
 
-	refcount_set(&win->users, 1);
-	init_completion(&win->idle);
-
+	odp_window_init(win);
 	err = xa_alloc_cyclic(&dev->windows, &index, NULL, limit,
 			      &dev->next_key, GFP_KERNEL);
 	if (err < 0)
@@ -53,8 +64,27 @@ int odp_window_publish(struct odp_dev *dev, struct odp_window *win)
 void odp_window_revoke(struct odp_dev *dev, struct odp_window *win)
 {
 	xa_erase(&dev->windows, win->key >> ODP_KEY_RANDOM_BITS);
-	odp_window_put(win);
-	wait_for_completion(&win->idle);
+	odp_window_retire(win);
+}
+
+/**
+ * odp_window_replace - gives the key of a window to another one
+ * @dev: The device.
+ * @old: The window that has the key.
+ * @win: The one that gets it; all but the key is set.
+ *
+ * May sleep. On return no access to @old is under way and none will be. The
+ * memory of @old must be freed by RCU.
+ */
+void odp_window_replace(struct odp_dev *dev, struct odp_window *old,
+			struct odp_window *win)
+{
+	odp_window_init(win);
+	win->key = old->key;
+	/* The index is in use, so this needs no memory. */
+	xa_store(&dev->windows, win->key >> ODP_KEY_RANDOM_BITS, win,
+		 GFP_KERNEL);
+	odp_window_retire(old);
 }
 
 /**

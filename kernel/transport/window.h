@@ -64,6 +64,8 @@ struct odp_atomic {
 
 int odp_window_publish(struct odp_dev *dev, struct odp_window *win);
 void odp_window_revoke(struct odp_dev *dev, struct odp_window *win);
+void odp_window_replace(struct odp_dev *dev, struct odp_window *old,
+			struct odp_window *win);
 bool odp_window_covers(const struct odp_window *win, u64 addr, u64 len);
 struct odp_window *odp_window_find(struct odp_dev *dev, u32 key);
 struct odp_window *odp_window_get(struct odp_dev *dev, u32 key,

@@ -4,9 +4,9 @@
  * whatever its size. Else: pinned pages, as with every driver, and an array of
  * where they are.
  *
- * To re-register a region is to give it a new window, with a new key, and to
- * revoke the old one. Where the memory stays the same the new window takes it
- * over. If it fails the region is as it was.
+ * To re-register a region is to give it a new window. Where the memory stays the
+ * same the new window takes it over, and the key with it; other memory gets
+ * another key. If it fails the region is as it was.
  */
 #include <linux/slab.h>
 
@@ -123,7 +123,7 @@ static struct odp_window *odp_region_alloc(struct ib_pd *pd, u64 start,
 	return win;
 }
 
-/* A window with its memory, of the current process, and a key. */
+/* A window with its memory, of the current process. */
 static struct odp_window *odp_region_create(struct ib_pd *pd, u64 start,
 					    u64 length, u64 iova, int access,
 					    struct ib_udata *udata)
@@ -141,18 +141,18 @@ static struct odp_window *odp_region_create(struct ib_pd *pd, u64 start,
 
 	err = access & IB_ACCESS_ON_DEMAND ? odp_region_attach(win, udata) :
 					     odp_region_pin(win);
-	if (err)
-		goto err_free;
-	err = odp_window_publish(to_odp_dev(pd->device), win);
-	if (err)
-		goto err_release;
+	if (err) {
+		kfree(win);
+		return ERR_PTR(err);
+	}
 	return win;
+}
 
-err_release:
+/* A window that has no key. */
+static void odp_region_destroy(struct odp_window *win)
+{
 	odp_region_release(win);
-err_free:
 	kfree(win);
-	return ERR_PTR(err);
 }
 
 static void odp_mr_set_window(struct odp_mr *mr, struct odp_window *win)
@@ -162,21 +162,35 @@ static void odp_mr_set_window(struct odp_mr *mr, struct odp_window *win)
 	mr->ib.rkey = win->key;
 }
 
+/* The region of a new window, which may be an error */
+static struct ib_mr *odp_mr_create(struct odp_window *win)
+{
+	struct odp_mr *mr;
+	int err = -ENOMEM;
+
+	if (IS_ERR(win))
+		return ERR_CAST(win);
+	mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
+	if (!mr)
+		goto err_region;
+	err = odp_window_publish(to_odp_dev(win->pd->device), win);
+	if (err)
+		goto err_mr;
+	odp_mr_set_window(mr, win);
+	return &mr->ib;
+
+err_mr:
+	kfree(mr);
+err_region:
+	odp_region_destroy(win);
+	return ERR_PTR(err);
+}
+
 struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 			      int access, struct ib_udata *udata)
 {
-	struct odp_mr *mr = kzalloc(sizeof(*mr), GFP_KERNEL_ACCOUNT);
-	struct odp_window *win;
-
-	if (!mr)
-		return ERR_PTR(-ENOMEM);
-	win = odp_region_create(pd, start, length, iova, access, udata);
-	if (IS_ERR(win)) {
-		kfree(mr);
-		return ERR_CAST(win);
-	}
-	odp_mr_set_window(mr, win);
-	return &mr->ib;
+	return odp_mr_create(odp_region_create(pd, start, length, iova, access,
+					       udata));
 }
 
 /* May the memory of a window stay with other rights? */
@@ -188,12 +202,11 @@ static bool odp_region_can_stay(const struct odp_window *win, int access)
 	       !ib_access_writable(access);
 }
 
-/* The same memory with another key, and maybe rights and protection domain. */
+/* The same memory, maybe with other rights and in another protection domain. */
 static struct odp_window *odp_region_again(const struct odp_window *old,
 					   struct ib_pd *pd, int access)
 {
 	struct odp_window *win;
-	int err;
 
 	if (access & ~(ODP_MR_ACCESS | IB_ACCESS_OPTIONAL))
 		return ERR_PTR(-EOPNOTSUPP);
@@ -205,12 +218,25 @@ static struct odp_window *odp_region_again(const struct odp_window *old,
 	win->blocks = old->blocks;
 	win->block_shift = old->block_shift;
 	win->block_offset = old->block_offset;
-	err = odp_window_publish(to_odp_dev(pd->device), win);
-	if (err) {
-		kfree(win);
-		return ERR_PTR(err);
-	}
 	return win;
+}
+
+/* The new window takes the place of the old one: with other memory, a new key. */
+static int odp_region_succeed(struct odp_window *old, struct odp_window *win,
+			      bool moves)
+{
+	struct odp_dev *dev = to_odp_dev(old->pd->device);
+	int err;
+
+	if (!moves) {
+		odp_window_replace(dev, old, win);
+		return 0;
+	}
+	err = odp_window_publish(dev, win);
+	if (err)
+		return err;
+	odp_window_revoke(dev, old);
+	return 0;
 }
 
 static bool odp_region_is_mine(const struct odp_window *win)
@@ -225,17 +251,18 @@ struct ib_mr *odp_rereg_user_mr(struct ib_mr *ib, int flags, u64 start,
 {
 	struct odp_mr *mr = to_odp_mr(ib);
 	struct odp_window *old = mr->win, *win;
+	bool moves = flags & IB_MR_REREG_TRANS;
 	bool stays;
+	int err;
 
 	if (!(flags & IB_MR_REREG_PD))
 		pd = ib->pd;
 	if (!(flags & IB_MR_REREG_ACCESS))
 		access = old->access;
-	stays = !(flags & IB_MR_REREG_TRANS) &&
-		odp_region_can_stay(old, access);
+	stays = !moves && odp_region_can_stay(old, access);
 	if (stays)
 		win = odp_region_again(old, pd, access);
-	else if (flags & IB_MR_REREG_TRANS)
+	else if (moves)
 		win = odp_region_create(pd, start, length, iova, access, udata);
 	else if (odp_region_is_mine(old))
 		win = odp_region_create(pd, old->start, old->length, old->iova,
@@ -245,7 +272,11 @@ struct ib_mr *odp_rereg_user_mr(struct ib_mr *ib, int flags, u64 start,
 	if (IS_ERR(win))
 		return ERR_CAST(win);
 
-	odp_window_revoke(to_odp_dev(ib->device), old);
+	err = odp_region_succeed(old, win, moves);
+	if (err) {
+		odp_region_destroy(win);
+		return ERR_PTR(err);
+	}
 	if (!stays)
 		odp_region_release(old);
 	else if (old->mirror)

@@ -72,8 +72,8 @@ static void other_memory(int kind)
 	CHECK(mr->addr == b && mr->length == SIZE);
 	ALLOWED(b, mr->rkey);
 	REFUSED(a, mr->rkey);
-	if (key != mr->rkey)
-		REFUSED(b, key);
+	CHECK(key != mr->rkey);
+	REFUSED(b, key);
 	CHECK(!munmap(a, SIZE));
 	ALLOWED(b, mr->rkey);
 	CHECK(!ibv_dereg_mr(mr));
@@ -84,8 +84,10 @@ static void other_rights(int kind)
 {
 	char *a = memory_map(SIZE, false);
 	struct ibv_mr *mr = ibv_reg_mr(nics[0].pd, a, SIZE, IBV_ACCESS_REMOTE_READ | kind);
+	uint32_t key;
 
 	CHECK(mr);
+	key = mr->rkey;
 	REFUSED(a, mr->rkey);
 	/* For reading it was not pinned for writing. */
 	CHECK(!ibv_rereg_mr(mr, RIGHTS, NULL, NULL, 0, WRITE | kind));
@@ -94,7 +96,9 @@ static void other_rights(int kind)
 	REFUSED(a, mr->rkey);
 	CHECK(!ibv_rereg_mr(mr, RIGHTS, NULL, NULL, 0, WRITE | kind));
 	ALLOWED(a, mr->rkey);
+	CHECK(mr->rkey == key && mr->lkey == key);
 	CHECK(!ibv_dereg_mr(mr));
+	REFUSED(a, key);
 	CHECK(!munmap(a, SIZE));
 }
 
