@@ -92,7 +92,7 @@ fill_run() {
 
 	rm -rf "$run"
 	mkdir -p "$run/jobs" "$run/module"
-	cp -a "$top/tests/vm/guest" "$top/tests/vm/cases" "$run/"
+	cp -a "$top/tests/vm/guest" "$top/tests/vm/cases" "$top/tests/README.md" "$run/"
 	for module in "$build"/kernel/rdma_odp.ko "$build"/tests/vm/breaker/breaker.ko; do
 		[ ! -e "$module" ] || cp "$module" "$run/module/"
 	done
