@@ -93,7 +93,8 @@ static struct odp_mmap *to_odp_mmap(struct rdma_user_mmap_entry *entry)
  * @udata: Of the command that creates the object it is for.
  * @size: Bytes.
  *
- * Return: zeroed memory, or an ERR_PTR().
+ * The memory is charged to the caller's cgroup. Return: it, zeroed, or an
+ * ERR_PTR().
  */
 struct odp_mmap *odp_mmap_create(struct ib_udata *udata, size_t size)
 {
@@ -106,7 +107,7 @@ struct odp_mmap *odp_mmap_create(struct ib_udata *udata, size_t size)
 	if (!mmap)
 		return ERR_PTR(err);
 	mmap->size = PAGE_ALIGN(size);
-	mmap->mem = vmalloc_user(mmap->size);
+	mmap->mem = __vmalloc(mmap->size, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!mmap->mem)
 		goto err_free;
 	err = rdma_user_mmap_entry_insert(context, &mmap->entry, mmap->size);
@@ -131,6 +132,18 @@ void odp_mmap_destroy(struct odp_mmap *mmap)
 		rdma_user_mmap_entry_remove(&mmap->entry);
 }
 
+/* The mapping holds the pages by itself. */
+static int odp_mmap_pages(struct vm_area_struct *vma, struct odp_mmap *mmap)
+{
+	size_t offset;
+	int err = 0;
+
+	for (offset = 0; offset < mmap->size && !err; offset += PAGE_SIZE)
+		err = vm_insert_page(vma, vma->vm_start + offset,
+				     vmalloc_to_page(mmap->mem + offset));
+	return err;
+}
+
 int odp_mmap(struct ib_ucontext *context, struct vm_area_struct *vma)
 {
 	struct rdma_user_mmap_entry *entry;
@@ -139,8 +152,7 @@ int odp_mmap(struct ib_ucontext *context, struct vm_area_struct *vma)
 	entry = rdma_user_mmap_entry_get(context, vma);
 	if (!entry)
 		return -EINVAL;
-	/* The mapping holds the pages by itself. */
-	err = remap_vmalloc_range(vma, to_odp_mmap(entry)->mem, 0);
+	err = odp_mmap_pages(vma, to_odp_mmap(entry));
 	rdma_user_mmap_entry_put(entry);
 	return err;
 }
