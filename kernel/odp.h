@@ -83,6 +83,7 @@ enum odp_stat {
  * @port_up: Last state that was told to users.
  * @windows: Memory windows by key index, see transport/window.c.
  * @next_key: Where the search for a free key index goes on.
+ * @dm_used: Bytes of device memory that are allocated, in whole pages.
  * @stats: Counters.
  */
 struct odp_dev {
@@ -92,6 +93,7 @@ struct odp_dev {
 	bool port_up;
 	struct xarray windows;
 	u32 next_key;
+	atomic64_t dm_used;
 	atomic64_t stats[ODP_DEV_STAT_COUNT];
 };
 
@@ -112,5 +114,6 @@ static inline void odp_count(struct odp_dev *dev, enum odp_stat stat)
 #define ODP_MAX_CQE		BIT(20)
 #define ODP_MAX_RD_ATOMIC	128
 #define ODP_MAX_MSG_SIZE	BIT(30)
+#define ODP_MAX_DM_SIZE		SZ_16M
 
 #endif /* ODP_H */

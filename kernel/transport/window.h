@@ -22,9 +22,9 @@
  * @length: Bytes; U64_MAX for the whole address space. @iova + @length - 1
  *	does not wrap.
  * @start: First address in the process.
- * @mirror: Where the memory is found; NULL if it is pinned.
+ * @mirror: Where the memory is found; NULL if it is pinned or the device's.
  * @umem: The pinned pages, or NULL.
- * @blocks: Pinned memory: kernel addresses of blocks of equal size.
+ * @blocks: Pinned or device memory: kernel addresses of blocks of equal size.
  * @block_shift: Log2 of the size of a block.
  * @block_offset: Where in the first block @iova is.
  * @users: One for the registration, one for each access under way.

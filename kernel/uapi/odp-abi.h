@@ -14,6 +14,7 @@
 #define ODP_ABI_H
 
 #include <linux/types.h>
+#include <rdma/ib_user_ioctl_cmds.h>
 
 /*
  * Shown as abi_version of the uverbs device; libibverbs names both numbers
@@ -235,6 +236,32 @@ struct odp_create_srq_resp {
 	__aligned_u64 size;
 	__u32 depth;
 	__u32 stride;
+};
+
+/**
+ * enum odp_dm_methods - methods of device memory
+ * @ODP_METHOD_DM_QUERY: Takes %ODP_ATTR_QUERY_DM_HANDLE, and answers with
+ *	%ODP_ATTR_QUERY_DM_RESP, a &struct odp_query_dm_resp.
+ */
+enum odp_dm_methods {
+	ODP_METHOD_DM_QUERY = 1U << UVERBS_ID_NS_SHIFT,
+};
+
+enum odp_query_dm_attrs {
+	ODP_ATTR_QUERY_DM_HANDLE = 1U << UVERBS_ID_NS_SHIFT,
+	ODP_ATTR_QUERY_DM_RESP,
+};
+
+/**
+ * struct odp_query_dm_resp - where device memory is
+ * @offset: For mmap(): the memory.
+ * @size: Bytes to map.
+ * @length: Bytes of device memory in it, from its beginning.
+ */
+struct odp_query_dm_resp {
+	__aligned_u64 offset;
+	__aligned_u64 size;
+	__aligned_u64 length;
 };
 
 #endif /* ODP_ABI_H */

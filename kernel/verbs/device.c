@@ -58,6 +58,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->max_res_rd_atom = ODP_MAX_RD_ATOMIC << 20;
 	attr->atomic_cap = IB_ATOMIC_GLOB;
 	attr->max_ah = 1 << 20;
+	attr->max_dm_size = ODP_MAX_DM_SIZE;
 	attr->max_pkeys = 1;
 	attr->cq_caps.max_cq_moderation_count = U16_MAX;
 	attr->cq_caps.max_cq_moderation_period = U16_MAX;
@@ -146,6 +147,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.uverbs_abi_ver = ODP_ABI_VERSION,
 
 	.advise_mr = odp_advise_mr,
+	.alloc_dm = odp_alloc_dm,
 	.alloc_hw_port_stats = odp_alloc_hw_port_stats,
 	.alloc_pd = odp_alloc_pd,
 	.alloc_ucontext = odp_alloc_ucontext,
@@ -154,6 +156,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.create_qp = odp_create_qp,
 	.create_srq = odp_create_srq,
 	.create_user_ah = odp_create_ah,
+	.dealloc_dm = odp_dealloc_dm,
 	.dealloc_driver = odp_dealloc_driver,
 	.dealloc_pd = odp_dealloc_pd,
 	.dealloc_ucontext = odp_dealloc_ucontext,
@@ -180,6 +183,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.query_port = odp_query_port,
 	.query_qp = odp_query_qp,
 	.query_srq = odp_query_srq,
+	.reg_dm_mr = odp_reg_dm_mr,
 	.reg_user_mr = odp_reg_user_mr,
 	.req_notify_cq = odp_req_notify_cq,
 	.rereg_user_mr = odp_rereg_user_mr,
@@ -202,6 +206,7 @@ static void odp_device_init(struct odp_dev *dev)
 	ib->phys_port_cnt = 1;
 	ib->num_comp_vectors = num_possible_cpus();
 	addrconf_addr_eui48((u8 *)&ib->node_guid, dev->ndev->dev_addr);
+	ib->driver_def = odp_uapi_defs;
 	ib->uverbs_cmd_mask |= BIT_ULL(IB_USER_VERBS_CMD_POST_SEND) |
 			       BIT_ULL(IB_USER_VERBS_CMD_POST_RECV) |
 			       BIT_ULL(IB_USER_VERBS_CMD_REQ_NOTIFY_CQ);

@@ -2,12 +2,13 @@
 /*
  * Memory regions. On demand: a window onto the mirror of the calling process,
  * whatever its size. Else: pinned pages, as with every driver, and an array of
- * where they are.
+ * where they are. Or device memory.
  *
  * To re-register a region is to give it a new window. Where the memory stays the
  * same the new window takes it over, and the key with it; other memory gets
  * another key. If it fails the region is as it was.
  */
+#include <linux/log2.h>
 #include <linux/slab.h>
 
 #include "../compat/umem.h"
@@ -191,6 +192,44 @@ struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 {
 	return odp_mr_create(odp_region_create(pd, start, length, iova, access,
 					       udata));
+}
+
+/*
+ * A region of device memory begins at 0, and has a single block. What is an
+ * aligned address in it is one in memory, too, where that matters.
+ */
+static struct odp_window *odp_dm_region_create(struct ib_pd *pd,
+					       struct odp_dm *dm,
+					       const struct ib_dm_mr_attr *attr)
+{
+	const int no_access = IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB;
+	int access = attr->access_flags;
+	struct odp_window *win;
+
+	if (access & ~(ODP_MR_ACCESS | IB_ZERO_BASED | IB_ACCESS_OPTIONAL) ||
+	    access & no_access)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (access & IB_ACCESS_REMOTE_ATOMIC && attr->offset % sizeof(u64))
+		return ERR_PTR(-EINVAL);
+	win = odp_region_alloc(pd, attr->offset, attr->length, 0, access);
+	if (!win)
+		return ERR_PTR(-ENOMEM);
+	win->blocks = kvmalloc(sizeof(*win->blocks), GFP_KERNEL_ACCOUNT);
+	if (!win->blocks) {
+		kfree(win);
+		return ERR_PTR(-ENOMEM);
+	}
+	win->blocks[0] = dm->mmap->mem;
+	win->block_shift = ilog2(ODP_MAX_DM_SIZE);
+	win->block_offset = attr->offset;
+	return win;
+}
+
+struct ib_mr *odp_reg_dm_mr(struct ib_pd *pd, struct ib_dm *dm,
+			    struct ib_dm_mr_attr *attr,
+			    struct uverbs_attr_bundle *attrs)
+{
+	return odp_mr_create(odp_dm_region_create(pd, to_odp_dm(dm), attr));
 }
 
 /* May the memory of a window stay with other rights? */

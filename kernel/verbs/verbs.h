@@ -6,6 +6,7 @@
 #define ODP_VERBS_H
 
 #include <rdma/ib_verbs.h>
+#include <rdma/uverbs_ioctl.h>
 
 #include "../odp.h"
 #include "../transport/qp.h"
@@ -64,6 +65,31 @@ void odp_mmap_destroy(struct odp_mmap *mmap);
 int odp_mmap(struct ib_ucontext *context, struct vm_area_struct *vma);
 void odp_mmap_free(struct rdma_user_mmap_entry *entry);
 
+/* dm.c */
+
+/**
+ * struct odp_dm - device memory
+ * @ib: The RDMA core's part.
+ * @mmap: The memory.
+ */
+struct odp_dm {
+	struct ib_dm ib;
+	struct odp_mmap *mmap;
+};
+
+static inline struct odp_dm *to_odp_dm(struct ib_dm *ib)
+{
+	return container_of(ib, struct odp_dm, ib);
+}
+
+struct ib_dm *odp_alloc_dm(struct ib_device *ib, struct ib_ucontext *context,
+			   struct ib_dm_alloc_attr *attr,
+			   struct uverbs_attr_bundle *attrs);
+int odp_dealloc_dm(struct ib_dm *ib, struct uverbs_attr_bundle *attrs);
+
+/* query.c */
+extern const struct uapi_definition odp_uapi_defs[];
+
 /* ah.c */
 int odp_av_init(struct odp_av *av, const struct rdma_ah_attr *attr);
 int odp_create_ah(struct ib_ah *ah, struct rdma_ah_init_attr *init,
@@ -108,6 +134,9 @@ struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 struct ib_mr *odp_rereg_user_mr(struct ib_mr *ib, int flags, u64 start,
 				u64 length, u64 iova, int access,
 				struct ib_pd *pd, struct ib_udata *udata);
+struct ib_mr *odp_reg_dm_mr(struct ib_pd *pd, struct ib_dm *dm,
+			    struct ib_dm_mr_attr *attr,
+			    struct uverbs_attr_bundle *attrs);
 int odp_dereg_mr(struct ib_mr *ib, struct ib_udata *udata);
 
 /* advise.c */

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "compat.h"
 #include "cq.h"
+#include "dm.h"
 #include "mr.h"
 #include "pd.h"
 #include "poll.h"
@@ -63,6 +64,7 @@ static void free_context(struct ibv_context *context)
 
 static const struct verbs_context_ops context_ops = {
 	.advise_mr = ibv_cmd_advise_mr,
+	.alloc_dm = odp_alloc_dm,
 	.alloc_parent_domain = odp_alloc_parent_domain,
 	.alloc_pd = odp_alloc_pd,
 	.alloc_td = odp_alloc_td,
@@ -82,6 +84,7 @@ static const struct verbs_context_ops context_ops = {
 	.destroy_srq = odp_destroy_srq,
 	.detach_mcast = ibv_cmd_detach_mcast,
 	.free_context = free_context,
+	.free_dm = odp_free_dm,
 	.modify_cq = odp_modify_cq,
 	.modify_qp = odp_modify_qp,
 	.modify_srq = odp_modify_srq,
@@ -94,6 +97,7 @@ static const struct verbs_context_ops context_ops = {
 	.query_qp = odp_query_qp,
 	.query_rt_values = odp_query_rt_values,
 	.query_srq = odp_query_srq,
+	.reg_dm_mr = odp_reg_dm_mr,
 	.reg_mr = odp_reg_mr,
 	.req_notify_cq = ibv_cmd_req_notify_cq,
 	.rereg_mr = odp_rereg_mr,

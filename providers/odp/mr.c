@@ -26,6 +26,29 @@ struct ibv_mr *odp_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 	return NULL;
 }
 
+struct ibv_mr *odp_import_mr(struct ibv_pd *pd, uint32_t handle)
+{
+	struct verbs_mr *vmr;
+	int ret;
+
+	vmr = calloc(1, sizeof(*vmr));
+	if (!vmr)
+		return NULL;
+
+	ret = ibv_cmd_query_mr(pd, vmr, handle);
+	if (!ret)
+		return &vmr->ibv_mr;
+
+	free(vmr);
+	errno = ret;
+	return NULL;
+}
+
+void odp_unimport_mr(struct ibv_mr *mr)
+{
+	free(verbs_get_mr(mr));
+}
+
 int odp_rereg_mr(struct verbs_mr *vmr, int flags, struct ibv_pd *pd,
 		 void *addr, size_t length, int access)
 {

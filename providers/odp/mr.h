@@ -8,6 +8,8 @@ struct ibv_mr *odp_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 			  uint64_t iova, int access);
 int odp_rereg_mr(struct verbs_mr *vmr, int flags, struct ibv_pd *pd,
 		 void *addr, size_t length, int access);
+struct ibv_mr *odp_import_mr(struct ibv_pd *pd, uint32_t handle);
+void odp_unimport_mr(struct ibv_mr *mr);
 int odp_dereg_mr(struct verbs_mr *vmr);
 
 #endif /* ODP_PROVIDER_MR_H */
