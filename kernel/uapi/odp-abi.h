@@ -239,6 +239,19 @@ struct odp_create_srq_resp {
 };
 
 /**
+ * enum odp_pd_methods - methods of protection domains, for ibv_import_pd()
+ * @ODP_METHOD_PD_QUERY: Succeeds if there is one of that handle; takes
+ *	%ODP_ATTR_QUERY_PD_HANDLE.
+ */
+enum odp_pd_methods {
+	ODP_METHOD_PD_QUERY = 1U << UVERBS_ID_NS_SHIFT,
+};
+
+enum odp_query_pd_attrs {
+	ODP_ATTR_QUERY_PD_HANDLE = 1U << UVERBS_ID_NS_SHIFT,
+};
+
+/**
  * enum odp_dm_methods - methods of device memory
  * @ODP_METHOD_DM_QUERY: Takes %ODP_ATTR_QUERY_DM_HANDLE, and answers with
  *	%ODP_ATTR_QUERY_DM_RESP, a &struct odp_query_dm_resp.

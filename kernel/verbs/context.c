@@ -31,6 +31,13 @@ int odp_alloc_ucontext(struct ib_ucontext *ib, struct ib_udata *udata)
 	return 0;
 }
 
+/* For who imports a context, whose provider needs no more than the core tells. */
+int odp_query_ucontext(struct ib_ucontext *context,
+		       struct uverbs_attr_bundle *attrs)
+{
+	return 0;
+}
+
 void odp_dealloc_ucontext(struct ib_ucontext *ib)
 {
 	struct odp_ucontext *context = to_odp_ucontext(ib);

@@ -183,6 +183,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.query_port = odp_query_port,
 	.query_qp = odp_query_qp,
 	.query_srq = odp_query_srq,
+	.query_ucontext = odp_query_ucontext,
 	.reg_dm_mr = odp_reg_dm_mr,
 	.reg_user_mr = odp_reg_user_mr,
 	.req_notify_cq = odp_req_notify_cq,

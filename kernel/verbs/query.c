@@ -10,6 +10,12 @@
 #define UVERBS_MODULE_NAME odp
 #include <rdma/uverbs_named_ioctl.h>
 
+/* The RDMA core has found the handle, which is all there is to tell. */
+static int UVERBS_HANDLER(ODP_METHOD_PD_QUERY)(struct uverbs_attr_bundle *attrs)
+{
+	return 0;
+}
+
 static int UVERBS_HANDLER(ODP_METHOD_DM_QUERY)(struct uverbs_attr_bundle *attrs)
 {
 	struct ib_dm *ib = uverbs_attr_get_obj(attrs, ODP_ATTR_QUERY_DM_HANDLE);
@@ -24,6 +30,11 @@ static int UVERBS_HANDLER(ODP_METHOD_DM_QUERY)(struct uverbs_attr_bundle *attrs)
 			      sizeof(resp));
 }
 
+DECLARE_UVERBS_NAMED_METHOD(ODP_METHOD_PD_QUERY,
+			    UVERBS_ATTR_IDR(ODP_ATTR_QUERY_PD_HANDLE,
+					    UVERBS_OBJECT_PD,
+					    UVERBS_ACCESS_READ, UA_MANDATORY));
+
 DECLARE_UVERBS_NAMED_METHOD(ODP_METHOD_DM_QUERY,
 			    UVERBS_ATTR_IDR(ODP_ATTR_QUERY_DM_HANDLE,
 					    UVERBS_OBJECT_DM,
@@ -32,10 +43,14 @@ DECLARE_UVERBS_NAMED_METHOD(ODP_METHOD_DM_QUERY,
 						UVERBS_ATTR_TYPE(struct odp_query_dm_resp),
 						UA_MANDATORY));
 
+ADD_UVERBS_METHODS(odp_pd_methods, UVERBS_OBJECT_PD,
+		   &UVERBS_METHOD(ODP_METHOD_PD_QUERY));
+
 ADD_UVERBS_METHODS(odp_dm_methods, UVERBS_OBJECT_DM,
 		   &UVERBS_METHOD(ODP_METHOD_DM_QUERY));
 
 const struct uapi_definition odp_uapi_defs[] = {
+	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_PD, &odp_pd_methods),
 	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_DM, &odp_dm_methods),
 	{}
 };

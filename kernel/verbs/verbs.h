@@ -41,6 +41,8 @@ enum ib_mtu odp_device_mtu(const struct odp_dev *dev);
 
 /* context.c */
 int odp_alloc_ucontext(struct ib_ucontext *context, struct ib_udata *udata);
+int odp_query_ucontext(struct ib_ucontext *context,
+		       struct uverbs_attr_bundle *attrs);
 void odp_dealloc_ucontext(struct ib_ucontext *context);
 void odp_disassociate_ucontext(struct ib_ucontext *context);
 struct odp_mirror *odp_ucontext_attach(struct ib_udata *udata);

@@ -85,6 +85,9 @@ static const struct verbs_context_ops context_ops = {
 	.detach_mcast = ibv_cmd_detach_mcast,
 	.free_context = free_context,
 	.free_dm = odp_free_dm,
+	.import_dm = odp_import_dm,
+	.import_mr = odp_import_mr,
+	.import_pd = odp_import_pd,
 	.modify_cq = odp_modify_cq,
 	.modify_qp = odp_modify_qp,
 	.modify_srq = odp_modify_srq,
@@ -102,35 +105,56 @@ static const struct verbs_context_ops context_ops = {
 	.req_notify_cq = ibv_cmd_req_notify_cq,
 	.rereg_mr = odp_rereg_mr,
 	.resize_cq = odp_resize_cq,
+	.unimport_dm = odp_unimport_dm,
+	.unimport_mr = odp_unimport_mr,
+	.unimport_pd = odp_unimport_pd,
 };
 
 struct odp_context {
 	struct verbs_context vctx;
 };
 
-static struct verbs_context *alloc_context(struct ibv_device *ibdev,
-					   int cmd_fd, void *private_data)
+static struct verbs_context *init_context(struct ibv_device *ibdev, int cmd_fd)
 {
-	struct ib_uverbs_get_context_resp resp;
-	struct ibv_get_context cmd;
 	struct odp_context *context;
 
 	context = verbs_init_and_alloc_context(ibdev, cmd_fd, context, vctx,
 					       ODP_DRIVER_ID);
-	if (!context)
+	return context ? &context->vctx : NULL;
+}
+
+static struct verbs_context *ready_context(struct verbs_context *vctx, int ret)
+{
+	if (ret) {
+		free_context(&vctx->context);
 		return NULL;
+	}
+	verbs_set_ops(vctx, &context_ops);
+	return vctx;
+}
 
-	if (odp_cmd_get_context(&context->vctx, &cmd, sizeof(cmd), &resp,
-				sizeof(resp)))
-		goto err_uninit;
+static struct verbs_context *alloc_context(struct ibv_device *ibdev,
+					   int cmd_fd, void *private_data)
+{
+	struct verbs_context *vctx = init_context(ibdev, cmd_fd);
+	struct ib_uverbs_get_context_resp resp;
+	struct ibv_get_context cmd;
 
-	verbs_set_ops(&context->vctx, &context_ops);
-	return &context->vctx;
+	if (!vctx)
+		return NULL;
+	return ready_context(vctx, odp_cmd_get_context(vctx, &cmd, sizeof(cmd),
+						       &resp, sizeof(resp)));
+}
 
-err_uninit:
-	verbs_uninit_context(&context->vctx);
-	free(context);
-	return NULL;
+/* The kernel has a context already behind the descriptor. */
+static struct verbs_context *import_context(struct ibv_device *ibdev,
+					    int cmd_fd)
+{
+	struct verbs_context *vctx = init_context(ibdev, cmd_fd);
+
+	if (!vctx)
+		return NULL;
+	return ready_context(vctx, ibv_cmd_query_context(&vctx->context, NULL));
 }
 
 static struct verbs_device *alloc_device(struct verbs_sysfs_dev *sysfs_dev)
@@ -157,5 +181,6 @@ static const struct verbs_device_ops device_ops = {
 	.alloc_device = alloc_device,
 	.uninit_device = uninit_device,
 	.alloc_context = alloc_context,
+	.import_context = import_context,
 };
 PROVIDER_DRIVER(odp, device_ops);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Device memory: allocate, copy to and from it, register. It is memory
+ * Device memory: allocate, import, copy to and from it, register. It is memory
  * of the kernel's, which is mapped.
  */
 #include <errno.h>
@@ -103,17 +103,43 @@ err_free:
 	return NULL;
 }
 
-int odp_free_dm(struct ibv_dm *ibdm)
+struct ibv_dm *odp_import_dm(struct ibv_context *context, uint32_t handle)
+{
+	struct odp_dm *dm;
+	int ret;
+
+	dm = calloc(1, sizeof(*dm));
+	if (!dm)
+		return NULL;
+
+	dm->vdm.dm.context = context;
+	dm->vdm.dm.comp_mask = IBV_DM_MASK_HANDLE;
+	dm->vdm.dm.handle = handle;
+	dm->vdm.handle = handle;
+	ret = map(dm);
+	if (!ret)
+		return &dm->vdm.dm;
+
+	free(dm);
+	errno = ret;
+	return NULL;
+}
+
+void odp_unimport_dm(struct ibv_dm *ibdm)
 {
 	struct odp_dm *dm = to_odp_dm(ibdm);
-	int ret = ibv_cmd_free_dm(&dm->vdm);
-
-	if (ret)
-		return ret;
 
 	odp_unmap(&dm->mapping);
 	free(dm);
-	return 0;
+}
+
+int odp_free_dm(struct ibv_dm *ibdm)
+{
+	int ret = ibv_cmd_free_dm(&to_odp_dm(ibdm)->vdm);
+
+	if (!ret)
+		odp_unimport_dm(ibdm);
+	return ret;
 }
 
 struct ibv_mr *odp_reg_dm_mr(struct ibv_pd *pd, struct ibv_dm *ibdm,

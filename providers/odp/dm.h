@@ -25,6 +25,8 @@ static inline struct odp_dm *to_odp_dm(struct ibv_dm *ibdm)
 
 struct ibv_dm *odp_alloc_dm(struct ibv_context *context,
 			    struct ibv_alloc_dm_attr *attr);
+struct ibv_dm *odp_import_dm(struct ibv_context *context, uint32_t handle);
+void odp_unimport_dm(struct ibv_dm *ibdm);
 int odp_free_dm(struct ibv_dm *ibdm);
 
 struct ibv_mr *odp_reg_dm_mr(struct ibv_pd *pd, struct ibv_dm *ibdm,

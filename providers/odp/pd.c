@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <infiniband/cmd_ioctl.h>
 #include <infiniband/driver.h>
+
+#include <odp-abi.h>
 
 #include "pd.h"
 
@@ -26,6 +29,42 @@ struct ibv_pd *odp_alloc_pd(struct ibv_context *context)
 	free(pd);
 	errno = ret;
 	return NULL;
+}
+
+static int query_pd(struct ibv_context *context, uint32_t handle)
+{
+	DECLARE_COMMAND_BUFFER(cmd, UVERBS_OBJECT_PD, ODP_METHOD_PD_QUERY, 1);
+
+	fill_attr_in_obj(cmd, ODP_ATTR_QUERY_PD_HANDLE, handle);
+	return execute_ioctl(context, cmd);
+}
+
+struct ibv_pd *odp_import_pd(struct ibv_context *context, uint32_t handle)
+{
+	struct odp_pd *pd;
+	int ret;
+
+	pd = calloc(1, sizeof(*pd));
+	if (!pd)
+		return NULL;
+
+	ret = query_pd(context, handle);
+	if (ret)
+		goto err_free;
+
+	pd->pd.context = context;
+	pd->pd.handle = handle;
+	return &pd->pd;
+
+err_free:
+	free(pd);
+	errno = ret;
+	return NULL;
+}
+
+void odp_unimport_pd(struct ibv_pd *ibpd)
+{
+	free(to_odp_pd(ibpd));
 }
 
 /*

@@ -48,6 +48,8 @@ struct ibv_td *odp_alloc_td(struct ibv_context *context,
 int odp_dealloc_td(struct ibv_td *ibtd);
 
 struct ibv_pd *odp_alloc_pd(struct ibv_context *context);
+struct ibv_pd *odp_import_pd(struct ibv_context *context, uint32_t handle);
+void odp_unimport_pd(struct ibv_pd *ibpd);
 int odp_dealloc_pd(struct ibv_pd *ibpd);
 
 struct ibv_ah *odp_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr);
