@@ -27,6 +27,7 @@
  *	mmap_lock, reverse-map locks	the kernel's, held by our MMU notifiers
  *	odp_leaf.zap_lock
  *	odp_mirror.leaves.xa_lock	also taken without the zap lock
+ *	odp_window.lock (bh)		an access through a memory window
  *	odp_leaf.lock (bh)		an access; nothing is taken inside
  *	odp_fault_lock (bh)		leaf of the order
  *	odp_sq.lock			taking send requests from the ring
@@ -81,7 +82,7 @@ enum odp_stat {
  * @ndev: The interface, held.
  * @net: The network namespace of @ndev, whose UDP sockets the device uses.
  * @port_up: Last state that was told to users.
- * @windows: Memory windows by key index, see transport/window.c.
+ * @windows: What keys stand for, by index, see transport/window.c.
  * @next_key: Where the search for a free key index goes on.
  * @dm_used: Bytes of device memory that are allocated, in whole pages.
  * @stats: Counters.

@@ -11,13 +11,13 @@
 #define P_READ	(ODP_PKT_VALID | ODP_PKT_READ)
 #define P_ATOMIC	(ODP_PKT_VALID | ODP_PKT_ATOMIC)
 #define P_ANSWER	(P_READ | ODP_PKT_RESPONSE | ODP_PKT_PAYLOAD)
-#define P_OTHER	(ODP_PKT_VALID | ODP_PKT_PAYLOAD)
 #define P_FIRST	ODP_PKT_FIRST
 #define P_LAST	ODP_PKT_LAST
 #define P_ONLY	(ODP_PKT_FIRST | ODP_PKT_LAST)
 #define P_RETH	ODP_PKT_RETH
 #define P_AETH	ODP_PKT_AETH
 #define P_IMM	ODP_PKT_IMM
+#define P_INV	ODP_PKT_INV
 
 static const u16 odp_opcodes[] = {
 	[IB_OPCODE_RC_SEND_FIRST]			= P_SEND | P_FIRST,
@@ -44,9 +44,8 @@ static const u16 odp_opcodes[] = {
 		P_ATOMIC | ODP_PKT_RESPONSE | P_ONLY | P_AETH,
 	[IB_OPCODE_RC_COMPARE_SWAP]			= P_ATOMIC | P_ONLY,
 	[IB_OPCODE_RC_FETCH_ADD]			= P_ATOMIC | P_ONLY,
-	/* Requests that this device does not execute; the peer is told so. */
-	[IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE]	= P_OTHER,
-	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE]	= P_OTHER,
+	[IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE]	= P_SEND | P_LAST | P_INV,
+	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE]	= P_SEND | P_ONLY | P_INV,
 };
 
 /**
@@ -68,7 +67,7 @@ static u32 odp_header_len(u32 flags)
 		len += sizeof(struct odp_reth);
 	if (flags & ODP_PKT_AETH)
 		len += sizeof(struct odp_aeth);
-	if (flags & ODP_PKT_IMM)
+	if (flags & (ODP_PKT_IMM | ODP_PKT_INV))
 		len += sizeof(__be32);
 	if (flags & ODP_PKT_ATOMIC)
 		len += flags & ODP_PKT_RESPONSE ?
@@ -143,6 +142,9 @@ static void odp_put_extensions(struct sk_buff *skb, u32 flags,
 	}
 	if (flags & ODP_PKT_IMM)
 		*(__be32 *)skb_put(skb, sizeof(__be32)) = spec->imm;
+	if (flags & ODP_PKT_INV)
+		*(__be32 *)skb_put(skb, sizeof(__be32)) =
+			cpu_to_be32(spec->invalidate);
 	if (flags & ODP_PKT_ATOMIC)
 		odp_put_atomic(skb, flags, spec);
 }

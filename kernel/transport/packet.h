@@ -16,7 +16,7 @@ struct odp_remote;
 
 /**
  * enum odp_packet_flags - what an opcode of the RC service means
- * @ODP_PKT_VALID: The opcode is known here, if only to be refused.
+ * @ODP_PKT_VALID: The opcode is known here.
  * @ODP_PKT_RESPONSE: For the requester; else for the responder.
  * @ODP_PKT_FIRST: Begins a message.
  * @ODP_PKT_LAST: Ends a message.
@@ -29,6 +29,7 @@ struct odp_remote;
  * @ODP_PKT_PAYLOAD: May have a payload.
  * @ODP_PKT_ATOMIC: An atomic request, with its header, or the response to one,
  *	with its header behind the AETH.
+ * @ODP_PKT_INV: Has a key to invalidate, in the place of immediate data.
  */
 enum odp_packet_flags {
 	ODP_PKT_VALID		= BIT(0),
@@ -43,6 +44,7 @@ enum odp_packet_flags {
 	ODP_PKT_IMM		= BIT(9),
 	ODP_PKT_PAYLOAD		= BIT(10),
 	ODP_PKT_ATOMIC		= BIT(11),
+	ODP_PKT_INV		= BIT(12),
 };
 
 /**
@@ -97,6 +99,11 @@ static inline __be32 odp_packet_imm(const struct odp_packet *pkt)
 			   (reth ? sizeof(struct odp_reth) : 0));
 }
 
+static inline u32 odp_packet_invalidate(const struct odp_packet *pkt)
+{
+	return be32_to_cpu(*(__be32 *)(pkt->bth + 1));
+}
+
 /**
  * struct odp_packet_spec - a packet to be made
  * @opcode: IB_OPCODE_RC_*.
@@ -108,6 +115,7 @@ static inline __be32 odp_packet_imm(const struct odp_packet *pkt)
  * @syndrome: For opcodes that have an AETH.
  * @msn: The same.
  * @imm: For opcodes that have immediate data.
+ * @invalidate: For opcodes that have a key to invalidate.
  * @atomic: For atomic requests.
  * @old: For responses to them.
  */
@@ -121,13 +129,10 @@ struct odp_packet_spec {
 	u8 syndrome;
 	u32 msn;
 	__be32 imm;
+	u32 invalidate;
 	const struct odp_atomic *atomic;
 	u64 old;
 };
-
-/* Of requests that can be executed, every one has one of these. */
-#define ODP_PKT_KINDS	(ODP_PKT_SEND | ODP_PKT_WRITE | ODP_PKT_READ | \
-			 ODP_PKT_ATOMIC)
 
 u32 odp_opcode_flags(u8 opcode);
 bool odp_packet_parse(struct sk_buff *skb, struct odp_bth *bth, u32 len);

@@ -94,6 +94,13 @@ static inline bool odp_swqe_asks(const struct odp_swqe *swqe)
 	return swqe->wqe.opcode == IB_WR_RDMA_READ || odp_swqe_is_atomic(swqe);
 }
 
+/* Is it about this device's own keys? Nothing is sent then. */
+static inline bool odp_swqe_is_local(const struct odp_swqe *swqe)
+{
+	return swqe->wqe.opcode == IB_WR_BIND_MW ||
+	       swqe->wqe.opcode == IB_WR_LOCAL_INV;
+}
+
 /**
  * struct odp_sq - send queue
  * @lock: Serializes taking requests from the ring: @tail.

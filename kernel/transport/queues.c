@@ -21,11 +21,14 @@ static bool odp_swqe_opcode_ok(u8 opcode)
 	switch (opcode) {
 	case IB_WR_SEND:
 	case IB_WR_SEND_WITH_IMM:
+	case IB_WR_SEND_WITH_INV:
 	case IB_WR_RDMA_WRITE:
 	case IB_WR_RDMA_WRITE_WITH_IMM:
 	case IB_WR_RDMA_READ:
 	case IB_WR_ATOMIC_CMP_AND_SWP:
 	case IB_WR_ATOMIC_FETCH_AND_ADD:
+	case IB_WR_BIND_MW:
+	case IB_WR_LOCAL_INV:
 		return true;
 	default:
 		return false;
@@ -34,6 +37,13 @@ static bool odp_swqe_opcode_ok(u8 opcode)
 
 #define ODP_SEND_FLAGS	(IB_SEND_FENCE | IB_SEND_SIGNALED | \
 			 IB_SEND_SOLICITED | IB_SEND_INLINE)
+
+/* Is there nothing about requests without data that is none of theirs? */
+static bool odp_swqe_local_ok(const struct odp_send_wqe *wqe)
+{
+	return !wqe->num_sge &&
+	       !(wqe->flags & (IB_SEND_SOLICITED | IB_SEND_INLINE));
+}
 
 /* Checks a copy and finds its length; a bad one fails when its turn comes. */
 static void odp_swqe_check(const struct odp_sq *sq, struct odp_swqe *swqe)
@@ -44,7 +54,8 @@ static void odp_swqe_check(const struct odp_sq *sq, struct odp_swqe *swqe)
 	swqe->length = 0;
 	swqe->npsns = 0;
 	swqe->status = IB_WC_LOC_QP_OP_ERR;
-	if (!odp_swqe_opcode_ok(wqe->opcode) || wqe->flags & ~ODP_SEND_FLAGS)
+	if (!odp_swqe_opcode_ok(wqe->opcode) || wqe->flags & ~ODP_SEND_FLAGS ||
+	    (odp_swqe_is_local(swqe) && !odp_swqe_local_ok(wqe)))
 		return;
 	if (wqe->flags & IB_SEND_INLINE) {
 		if (odp_swqe_asks(swqe) ||

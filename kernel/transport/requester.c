@@ -17,6 +17,9 @@
  * one is asked for again in the middle. An atomic is a READ of one packet, but
  * for what the peer does.
  *
+ * Requests about keys have no PSNs. They are carried out when all before them
+ * have completed, so that none is done that an error should have kept away.
+ *
  * IBTA volume 1: 9.7 (reliable service), 9.9 (error detection and handling).
  */
 #include <linux/jiffies.h>
@@ -83,6 +86,10 @@ static enum ib_wc_opcode odp_wc_opcode(u8 opcode)
 		return IB_WC_COMP_SWAP;
 	case IB_WR_ATOMIC_FETCH_AND_ADD:
 		return IB_WC_FETCH_ADD;
+	case IB_WR_BIND_MW:
+		return IB_WC_BIND_MW;
+	case IB_WR_LOCAL_INV:
+		return IB_WC_LOCAL_INV;
 	default:
 		return IB_WC_SEND;
 	}
@@ -330,11 +337,15 @@ static void odp_req_sent(struct odp_qp *qp, u32 npsns, u32 bytes)
 
 static u8 odp_req_opcode(const struct odp_swqe *swqe, bool first, bool last)
 {
+	bool inv = last && swqe->wqe.opcode == IB_WR_SEND_WITH_INV;
 	bool imm = last && (swqe->wqe.opcode == IB_WR_SEND_WITH_IMM ||
 			    swqe->wqe.opcode == IB_WR_RDMA_WRITE_WITH_IMM);
 	bool write = swqe->wqe.opcode == IB_WR_RDMA_WRITE ||
 		     swqe->wqe.opcode == IB_WR_RDMA_WRITE_WITH_IMM;
 
+	if (inv)
+		return first ? IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE :
+			       IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE;
 	if (first && last)
 		return write ? IB_OPCODE_RC_RDMA_WRITE_ONLY + imm :
 			       IB_OPCODE_RC_SEND_ONLY + imm;
@@ -383,6 +394,7 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 			   req->unasked + 1 >= ODP_ACK_INTERVAL,
 		.reth = &remote,
 		.imm = swqe->wqe.imm_data,
+		.invalidate = swqe->wqe.invalidate_rkey,
 	};
 	struct sk_buff *skb;
 	int err;
@@ -486,6 +498,38 @@ static bool odp_req_room(const struct odp_qp *qp, const struct odp_swqe *swqe)
 	       out + odp_req_segment(qp, swqe) <= ODP_WINDOW;
 }
 
+static int odp_req_bind(struct odp_qp *qp, const struct odp_send_wqe *wqe)
+{
+	const struct odp_bind bind = {
+		.key = wqe->rkey,
+		.region_key = wqe->bind_key,
+		.access = wqe->bind_access,
+		.addr = wqe->remote_addr,
+		.length = wqe->bind_length,
+	};
+
+	return odp_window_bind(qp->dev, qp->ib.pd, qp->ib.qp_num, &bind);
+}
+
+/* A request about keys, the oldest. */
+static void odp_req_local(struct odp_qp *qp, const struct odp_send_wqe *wqe)
+{
+	int err;
+
+	if (wqe->opcode == IB_WR_BIND_MW)
+		err = odp_req_bind(qp, wqe);
+	else
+		err = odp_window_invalidate(qp->dev, qp->ib.pd, ODP_QPN_LOCAL,
+					    wqe->invalidate_rkey);
+	if (err) {
+		odp_requester_fail(qp, IB_WC_MW_BIND_ERR, 0);
+		return;
+	}
+	qp->req.cur++;
+	qp->req.unsent++;
+	odp_requester_complete(qp, IB_WC_SUCCESS, 0);
+}
+
 /*
  * Sends the next packet. 1: sent; 0: nothing to be sent now; else as
  * odp_sg_copy().
@@ -499,6 +543,12 @@ static int odp_req_send(struct odp_qp *qp)
 	if (req->rnr_wait || req->cur == odp_sq_tail(&qp->sq))
 		return 0;
 	swqe = odp_sq_entry(&qp->sq, req->cur);
+	if (odp_swqe_is_local(swqe) && swqe->status == IB_WC_SUCCESS) {
+		if (qp->sq.head != req->cur)
+			return 0;
+		odp_req_local(qp, &swqe->wqe);
+		return 1;
+	}
 	if (req->cur == req->unsent && !odp_req_start(qp, swqe))
 		return 0;
 	/* A bad request fails when all before it are through. */

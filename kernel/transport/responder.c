@@ -223,15 +223,19 @@ static void odp_resp_executed(struct odp_qp *qp, const struct odp_packet *pkt)
 static void odp_resp_complete(struct odp_qp *qp, const struct odp_packet *pkt,
 			      enum ib_wc_opcode opcode, u32 len)
 {
-	bool imm = pkt->flags & ODP_PKT_IMM;
 	struct odp_cqe cqe = {
 		.status = IB_WC_SUCCESS,
 		.opcode = opcode,
 		.byte_len = len,
-		.wc_flags = imm ? IB_WC_WITH_IMM : 0,
-		.imm_data = imm ? odp_packet_imm(pkt) : 0,
 	};
 
+	if (pkt->flags & ODP_PKT_IMM) {
+		cqe.wc_flags = IB_WC_WITH_IMM;
+		cqe.imm_data = odp_packet_imm(pkt);
+	} else if (pkt->flags & ODP_PKT_INV) {
+		cqe.wc_flags = ODP_WC_WITH_INV;
+		cqe.invalidated_rkey = odp_packet_invalidate(pkt);
+	}
 	if (!odp_resp_push(qp, &cqe, pkt->bth->flags & ODP_BTH_SOLICITED))
 		odp_qp_fail(qp);
 }
@@ -266,6 +270,13 @@ static int odp_resp_send(struct odp_qp *qp, const struct odp_packet *pkt)
 	if (err)
 		return odp_resp_no_memory(qp, err, ODP_SYNDROME_NAK_OP,
 					  IB_WC_LOC_PROT_ERR);
+	if (pkt->flags & ODP_PKT_INV &&
+	    odp_window_invalidate(qp->dev, qp->ib.pd, qp->ib.qp_num,
+				  odp_packet_invalidate(pkt))) {
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_ACCESS,
+			      IB_WC_LOC_ACCESS_ERR);
+		return 0;
+	}
 	resp->received += pkt->len;
 	resp->message = pkt->flags & ODP_PKT_LAST ? ODP_MSG_NONE : ODP_MSG_SEND;
 	odp_resp_executed(qp, pkt);
@@ -604,7 +615,7 @@ static int odp_resp_request(struct odp_qp *qp, const struct odp_packet *pkt)
 		}
 		return 0;
 	}
-	if (!(pkt->flags & ODP_PKT_KINDS) || !odp_resp_in_sequence(qp, pkt) ||
+	if (!odp_resp_in_sequence(qp, pkt) ||
 	    (!(pkt->flags & ODP_PKT_READ) && !odp_resp_length_ok(qp, pkt))) {
 		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_REM_INV_REQ_ERR);
 		return 0;

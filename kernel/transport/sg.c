@@ -8,14 +8,14 @@
 #include "qp.h"
 #include "window.h"
 
-static int odp_window_access(struct ib_pd *pd, struct odp_half *half, u32 key,
-			     u64 addr, void *buf, u32 len, u64 ahead,
+static int odp_window_access(struct ib_pd *pd, u32 qpn, struct odp_half *half,
+			     u32 key, u64 addr, void *buf, u32 len, u64 ahead,
 			     int access, bool write, u32 *done)
 {
 	struct odp_window *win;
 	u32 n;
 
-	win = odp_window_get(to_odp_dev(pd->device), key, pd, addr, len,
+	win = odp_window_get(to_odp_dev(pd->device), key, pd, qpn, addr, len,
 			     access);
 	if (!win)
 		return -EACCES;
@@ -58,9 +58,10 @@ int odp_sg_copy(struct ib_pd *pd, struct odp_half *half,
 			continue;
 		}
 		n = min(len - *done, sge->length - skip);
-		err = odp_window_access(pd, half, sge->lkey, sge->addr + skip,
-					buf + *done, n, sge->length - skip,
-					access, write, done);
+		err = odp_window_access(pd, ODP_QPN_LOCAL, half, sge->lkey,
+					sge->addr + skip, buf + *done, n,
+					sge->length - skip, access, write,
+					done);
 		if (err)
 			return err;
 		skip = 0;
@@ -85,8 +86,8 @@ int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
 		return -EACCES;
 	if (!remote->left)
 		return 0;
-	win = odp_window_get(qp->dev, remote->rkey, qp->ib.pd, remote->va,
-			     remote->left, access);
+	win = odp_window_get(qp->dev, remote->rkey, qp->ib.pd, qp->ib.qp_num,
+			     remote->va, remote->left, access);
 	if (!win)
 		return -EACCES;
 	odp_window_put(win);
@@ -113,7 +114,7 @@ int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
 
 	if (*done == len)
 		return 0;
-	return odp_window_access(qp->ib.pd, half, remote->rkey,
+	return odp_window_access(qp->ib.pd, qp->ib.qp_num, half, remote->rkey,
 				 remote->va + *done, buf + *done, len - *done,
 				 remote->left - *done, access, write, done);
 }
@@ -134,16 +135,20 @@ int odp_remote_atomic(struct odp_qp *qp, struct odp_half *half,
 		      const struct odp_atomic *op, u64 *old)
 {
 	struct odp_window *win;
-	bool done;
+	int err = 0;
 
 	if (!(READ_ONCE(qp->access) & IB_ACCESS_REMOTE_ATOMIC))
 		return -EACCES;
-	win = odp_window_get(qp->dev, remote->rkey, qp->ib.pd, remote->va,
-			     sizeof(*old), IB_ACCESS_REMOTE_ATOMIC);
+	win = odp_window_get(qp->dev, remote->rkey, qp->ib.pd, qp->ib.qp_num,
+			     remote->va, sizeof(*old), IB_ACCESS_REMOTE_ATOMIC);
 	if (!win)
 		return -EACCES;
-	done = odp_window_atomic(win, remote->va, op, old, half->pins,
-				 &half->miss);
+	/* A memory window's zero may be anywhere. */
+	if (!IS_ALIGNED(win->start + remote->va - win->iova, sizeof(*old)))
+		err = -EACCES;
+	else if (!odp_window_atomic(win, remote->va, op, old, half->pins,
+				    &half->miss))
+		err = odp_half_missed(half);
 	odp_window_put(win);
-	return done ? 0 : odp_half_missed(half);
+	return err;
 }

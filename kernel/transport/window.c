@@ -5,6 +5,10 @@
  * A key is looked up for every packet and held for one access only, never while
  * waiting for a page: so revoking it waits for a few microseconds at most, and
  * for no one in user space.
+ *
+ * A memory window is bound and unbound by requesters, which do not sleep. So an
+ * access through one holds a lock, for as long as an access to a single chunk
+ * of memory takes; who binds waits for that.
  */
 #include <linux/random.h>
 
@@ -17,13 +21,7 @@ static void odp_window_init(struct odp_window *win)
 {
 	refcount_set(&win->users, 1);
 	init_completion(&win->idle);
-}
-
-/* It is found no more. */
-static void odp_window_retire(struct odp_window *win)
-{
-	odp_window_put(win);
-	wait_for_completion(&win->idle);
+	rwlock_init(&win->lock);
 }
 
 /**
@@ -53,10 +51,46 @@ int odp_window_publish(struct odp_dev *dev, struct odp_window *win)
 	return 0;
 }
 
+/* Whatever the rest of the key is. It stays as long as it is held. */
+static struct odp_window *odp_window_hold(struct odp_dev *dev, u32 key)
+{
+	struct odp_window *win;
+
+	rcu_read_lock();
+	win = xa_load(&dev->windows, key >> ODP_KEY_RANDOM_BITS);
+	if (win && !refcount_inc_not_zero(&win->users))
+		win = NULL;
+	rcu_read_unlock();
+	return win;
+}
+
+static void odp_window_unhold(struct odp_window *win)
+{
+	if (refcount_dec_and_test(&win->users))
+		complete(&win->idle);
+}
+
+/* It is found no more. */
+static void odp_window_retire(struct odp_window *win)
+{
+	odp_window_unhold(win);
+	wait_for_completion(&win->idle);
+}
+
+/* What a memory window was bound to, it is not any more. */
+static void odp_window_unbind(struct odp_window *win)
+{
+	if (!win->region)
+		return;
+	atomic_dec(&win->region->bound);
+	win->region = NULL;
+	win->length = 0;
+}
+
 /**
  * odp_window_revoke - makes a key invalid
  * @dev: The device.
- * @win: The window.
+ * @win: The window; that of a region is closed.
  *
  * On return no access is under way and none will be. The memory of @win must
  * be freed by RCU.
@@ -65,12 +99,13 @@ void odp_window_revoke(struct odp_dev *dev, struct odp_window *win)
 {
 	xa_erase(&dev->windows, win->key >> ODP_KEY_RANDOM_BITS);
 	odp_window_retire(win);
+	odp_window_unbind(win);
 }
 
 /**
- * odp_window_replace - gives the key of a window to another one
+ * odp_window_replace - gives the key of a region to another window
  * @dev: The device.
- * @old: The window that has the key.
+ * @old: The window that has the key; it is closed.
  * @win: The one that gets it; all but the key is set.
  *
  * May sleep. On return no access to @old is under way and none will be. The
@@ -85,6 +120,26 @@ void odp_window_replace(struct odp_dev *dev, struct odp_window *old,
 	xa_store(&dev->windows, win->key >> ODP_KEY_RANDOM_BITS, win,
 		 GFP_KERNEL);
 	odp_window_retire(old);
+}
+
+/**
+ * odp_window_close - no memory window is bound to a region any more
+ * @win: The window of the region.
+ *
+ * Return: false if there are some, which then may stay.
+ */
+bool odp_window_close(struct odp_window *win)
+{
+	return !atomic_cmpxchg(&win->bound, 0, -1);
+}
+
+/**
+ * odp_window_reopen - undoes odp_window_close()
+ * @win: The window.
+ */
+void odp_window_reopen(struct odp_window *win)
+{
+	atomic_set(&win->bound, 0);
 }
 
 /**
@@ -106,18 +161,34 @@ bool odp_window_covers(const struct odp_window *win, u64 addr, u64 len)
  * @dev: The device.
  * @key: The key.
  *
- * Any context. Nothing but the key is checked. Return: the window or NULL.
+ * Any context. Nothing but the key is checked. As long as a memory window is
+ * held its lock is, too. Return: the window or NULL.
  */
 struct odp_window *odp_window_find(struct odp_dev *dev, u32 key)
 {
-	struct odp_window *win;
+	struct odp_window *win = odp_window_hold(dev, key);
 
-	rcu_read_lock();
-	win = xa_load(&dev->windows, key >> ODP_KEY_RANDOM_BITS);
-	if (win && (win->key != key || !refcount_inc_not_zero(&win->users)))
-		win = NULL;
-	rcu_read_unlock();
-	return win;
+	if (!win)
+		return NULL;
+	if (win->type != ODP_WINDOW_REGION)
+		read_lock_bh(&win->lock);
+	if (win->key == key)
+		return win;
+	odp_window_put(win);
+	return NULL;
+}
+
+/* Is it for this queue pair, or its own requests? */
+static bool odp_window_is_for(const struct odp_window *win, u32 qpn)
+{
+	switch (win->type) {
+	case ODP_WINDOW_REGION:
+		return true;
+	case ODP_WINDOW_MW1:
+		return qpn != ODP_QPN_LOCAL;
+	default:
+		return win->region && qpn == win->qpn;
+	}
 }
 
 /**
@@ -125,6 +196,7 @@ struct odp_window *odp_window_find(struct odp_dev *dev, u32 key)
  * @dev: The device.
  * @key: The key.
  * @pd: Protection domain of who uses it.
+ * @qpn: Number of the queue pair whose peer has named it, or ODP_QPN_LOCAL.
  * @addr: First address of the access.
  * @len: Bytes.
  * @access: Rights that are needed, enum ib_access_flags.
@@ -132,14 +204,15 @@ struct odp_window *odp_window_find(struct odp_dev *dev, u32 key)
  * Any context. Return: the window, or NULL if the key does not allow it.
  */
 struct odp_window *odp_window_get(struct odp_dev *dev, u32 key,
-				  struct ib_pd *pd, u64 addr, u64 len,
+				  struct ib_pd *pd, u32 qpn, u64 addr, u64 len,
 				  int access)
 {
 	struct odp_window *win = odp_window_find(dev, key);
 
 	if (!win)
 		return NULL;
-	if (win->pd == pd && (win->access & access) == access &&
+	if (win->pd == pd && odp_window_is_for(win, qpn) &&
+	    (win->access & access) == access &&
 	    odp_window_covers(win, addr, len))
 		return win;
 	odp_window_put(win);
@@ -152,8 +225,145 @@ struct odp_window *odp_window_get(struct odp_dev *dev, u32 key,
  */
 void odp_window_put(struct odp_window *win)
 {
-	if (refcount_dec_and_test(&win->users))
-		complete(&win->idle);
+	if (win->type != ODP_WINDOW_REGION)
+		read_unlock_bh(&win->lock);
+	odp_window_unhold(win);
+}
+
+#define ODP_BIND_ACCESS	(IB_ACCESS_REMOTE_WRITE | IB_ACCESS_REMOTE_READ | \
+			 IB_ACCESS_REMOTE_ATOMIC | IB_ZERO_BASED)
+
+/* May the region be bound to? It is kept from closing then. */
+static bool odp_region_bind(struct odp_window *region, struct ib_pd *pd,
+			    const struct odp_bind *bind)
+{
+	const int writes = IB_ACCESS_REMOTE_WRITE | IB_ACCESS_REMOTE_ATOMIC;
+
+	return region->type == ODP_WINDOW_REGION &&
+	       region->key == bind->region_key && region->pd == pd &&
+	       region->access & IB_ACCESS_MW_BIND &&
+	       (!(bind->access & writes) ||
+		region->access & IB_ACCESS_LOCAL_WRITE) &&
+	       odp_window_covers(region, bind->addr, bind->length) &&
+	       atomic_inc_unless_negative(&region->bound);
+}
+
+/* IBTA 10.6.7.2.3: one of type 2 is unbound first, and not by binding it. */
+static bool odp_window_may_bind(const struct odp_window *win, struct ib_pd *pd,
+				const struct odp_bind *bind)
+{
+	if (win->pd != pd || (win->key ^ bind->key) & ~0xffU ||
+	    bind->access & ~ODP_BIND_ACCESS)
+		return false;
+	return win->type == ODP_WINDOW_MW1 || (!win->region && bind->length);
+}
+
+static int odp_window_bind_to(struct odp_window *win, struct odp_window *region,
+			      struct ib_pd *pd, u32 qpn,
+			      const struct odp_bind *bind)
+{
+	u64 offset;
+
+	lockdep_assert_held_write(&win->lock);
+
+	if (!odp_window_may_bind(win, pd, bind) ||
+	    (region && !odp_region_bind(region, pd, bind)))
+		return -EINVAL;
+	odp_window_unbind(win);
+	win->key = bind->key;
+	if (!region)
+		return 0;
+	offset = bind->addr - region->iova;
+	win->region = region;
+	win->qpn = qpn;
+	win->access = bind->access;
+	win->iova = bind->access & IB_ZERO_BASED ? 0 : bind->addr;
+	win->length = bind->length;
+	win->start = region->start + offset;
+	win->mirror = region->mirror;
+	win->blocks = region->blocks;
+	win->block_shift = region->block_shift;
+	win->block_offset = region->block_offset + offset;
+	return 0;
+}
+
+/* A memory window, held, with its lock; whatever the rest of the key is. */
+static struct odp_window *odp_window_change(struct odp_dev *dev, u32 key)
+{
+	struct odp_window *win = odp_window_hold(dev, key);
+
+	if (win && win->type == ODP_WINDOW_REGION) {
+		odp_window_unhold(win);
+		return NULL;
+	}
+	if (win)
+		write_lock_bh(&win->lock);
+	return win;
+}
+
+static void odp_window_changed(struct odp_window *win)
+{
+	write_unlock_bh(&win->lock);
+	odp_window_unhold(win);
+}
+
+/**
+ * odp_window_bind - binds a memory window, or unbinds one of type 1
+ * @dev: The device.
+ * @pd: Protection domain of who does it.
+ * @qpn: Number of the queue pair that does it.
+ * @bind: To what.
+ *
+ * Any context but hard interrupts. Return: 0, or -EINVAL with nothing changed
+ * if the window or the region do not allow it.
+ */
+int odp_window_bind(struct odp_dev *dev, struct ib_pd *pd, u32 qpn,
+		    const struct odp_bind *bind)
+{
+	struct odp_window *region = NULL;
+	struct odp_window *win;
+	int err = -EINVAL;
+
+	if (bind->length) {
+		region = odp_window_hold(dev, bind->region_key);
+		if (!region)
+			return err;
+	}
+	win = odp_window_change(dev, bind->key);
+	if (win) {
+		err = odp_window_bind_to(win, region, pd, qpn, bind);
+		odp_window_changed(win);
+	}
+	if (region)
+		odp_window_unhold(region);
+	return err;
+}
+
+/**
+ * odp_window_invalidate - unbinds a memory window of type 2
+ * @dev: The device.
+ * @pd: Protection domain of who does it.
+ * @qpn: Number of the queue pair whose peer wants it, or ODP_QPN_LOCAL.
+ * @key: Its key.
+ *
+ * Any context but hard interrupts. On return no access is under way and none
+ * will be. Return: 0, or -EINVAL if the key is none that they may invalidate.
+ */
+int odp_window_invalidate(struct odp_dev *dev, struct ib_pd *pd, u32 qpn,
+			  u32 key)
+{
+	struct odp_window *win = odp_window_change(dev, key);
+	int err = -EINVAL;
+
+	if (!win)
+		return err;
+	if (win->type == ODP_WINDOW_MW2 && win->region && win->key == key &&
+	    win->pd == pd && (qpn == ODP_QPN_LOCAL || qpn == win->qpn)) {
+		odp_window_unbind(win);
+		err = 0;
+	}
+	odp_window_changed(win);
+	return err;
 }
 
 static void odp_pinned_begin(const struct odp_window *win, u64 addr, size_t len,
@@ -234,9 +444,8 @@ size_t odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,
 
 /**
  * odp_window_atomic - operates on 64 bits of a window, atomically
- * @win: The window, held; @addr is aligned, and its 8 bytes are inside.
- * @addr: Address in the window. It and the process's own address are the same
- *	within a page (the RDMA core sees to it), so that no page ends in between.
+ * @win: The window, held; the 8 bytes at @addr are inside.
+ * @addr: Address in the window; the process's own address for it is aligned.
  * @op: What to do.
  * @old: Set to what was there before.
  * @pins: As for odp_window_copy().

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Windows: what a key gives access to.
+ * Windows: what a key gives access to. Those of memory regions are here like
+ * what verbs call memory windows: a part of a region with a key of its own.
  */
 #ifndef ODP_WINDOW_H
 #define ODP_WINDOW_H
@@ -14,8 +15,22 @@
 #include "../odp.h"
 
 /**
+ * enum odp_window_type - what a window belongs to
+ * @ODP_WINDOW_REGION: A memory region. Its key is a local one, too.
+ * @ODP_WINDOW_MW1: A memory window of type 1.
+ * @ODP_WINDOW_MW2: One of type 2: for the queue pair alone that has bound it.
+ */
+enum odp_window_type {
+	ODP_WINDOW_REGION,
+	ODP_WINDOW_MW1,
+	ODP_WINDOW_MW2,
+};
+
+/**
  * struct odp_window - a range of memory with a key
- * @key: Index in the upper bits, random lower bits; local and remote key.
+ * @type: What it belongs to.
+ * @key: Index in the upper bits, random lower bits. Of a memory window the
+ *	lowest 8 are chosen by who binds it.
  * @access: enum ib_access_flags.
  * @pd: Protection domain that may use it; compared, never followed.
  * @iova: First address in the terms of work requests.
@@ -27,13 +42,20 @@
  * @blocks: Pinned or device memory: kernel addresses of blocks of equal size.
  * @block_shift: Log2 of the size of a block.
  * @block_offset: Where in the first block @iova is.
+ * @bound: Region: memory windows that are bound to it; negative: it goes.
+ * @lock: Memory window: held for reading during an access.
+ * @region: Memory window: the window of the region that it is bound to, which
+ *	stays as long; or NULL.
+ * @qpn: Memory window of type 2: number of the queue pair that has bound it.
  * @users: One for the registration, one for each access under way.
  * @idle: No access is under way any more.
  * @rcu: Look-ups run under RCU.
  *
- * All but @users is constant while the key is valid.
+ * All but @bound and @users is constant while the key is valid; of a memory
+ * window all but @type, @pd and @users changes with @lock held for writing.
  */
 struct odp_window {
+	enum odp_window_type type;
 	u32 key;
 	int access;
 	struct ib_pd *pd;
@@ -45,6 +67,10 @@ struct odp_window {
 	void **blocks;
 	unsigned int block_shift;
 	u64 block_offset;
+	atomic_t bound;
+	rwlock_t lock;	/* of a memory window */
+	struct odp_window *region;
+	u32 qpn;
 	refcount_t users;
 	struct completion idle;
 	struct rcu_head rcu;
@@ -62,14 +88,39 @@ struct odp_atomic {
 	u64 compare;
 };
 
+/**
+ * struct odp_bind - what to bind a memory window to
+ * @key: The key that it gets.
+ * @region_key: Key of the region.
+ * @access: enum ib_access_flags.
+ * @addr: Where it begins, in terms of the region.
+ * @length: Bytes; 0 unbinds.
+ */
+struct odp_bind {
+	u32 key;
+	u32 region_key;
+	int access;
+	u64 addr;
+	u64 length;
+};
+
+/* Who may use a key of a region for its own requests: no queue pair's number. */
+#define ODP_QPN_LOCAL	0
+
 int odp_window_publish(struct odp_dev *dev, struct odp_window *win);
 void odp_window_revoke(struct odp_dev *dev, struct odp_window *win);
 void odp_window_replace(struct odp_dev *dev, struct odp_window *old,
 			struct odp_window *win);
+bool odp_window_close(struct odp_window *win);
+void odp_window_reopen(struct odp_window *win);
+int odp_window_bind(struct odp_dev *dev, struct ib_pd *pd, u32 qpn,
+		    const struct odp_bind *bind);
+int odp_window_invalidate(struct odp_dev *dev, struct ib_pd *pd, u32 qpn,
+			  u32 key);
 bool odp_window_covers(const struct odp_window *win, u64 addr, u64 len);
 struct odp_window *odp_window_find(struct odp_dev *dev, u32 key);
 struct odp_window *odp_window_get(struct odp_dev *dev, u32 key,
-				  struct ib_pd *pd, u64 addr, u64 len,
+				  struct ib_pd *pd, u32 qpn, u64 addr, u64 len,
 				  int access);
 void odp_window_put(struct odp_window *win);
 size_t odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,

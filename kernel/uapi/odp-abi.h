@@ -84,11 +84,17 @@ struct odp_sge {
  * @num_sge: Number of &struct odp_sge that follow; 0 with inline data.
  * @inline_length: With IBV_SEND_INLINE, bytes of data that follow the header
  *	in place of the &struct odp_sge; else 0.
- * @imm_data: Immediate data (big endian), or the key to invalidate.
- * @rkey: Remote key.
+ * @imm_data: Immediate data (big endian).
+ * @invalidate_rkey: In its place, the key to invalidate.
+ * @rkey: Remote key. IBV_WR_BIND_MW: the key that the memory window gets; it
+ *	differs from that which it has in the lowest 8 bits only.
  * @remote_addr: Remote address of RDMA operations and atomics.
+ *	IBV_WR_BIND_MW: where the window begins, in terms of the region.
  * @compare_add: Atomics: what is compared or added, as in &struct ibv_send_wr.
  * @swap: Compare and swap: what is stored.
+ * @bind_length: IBV_WR_BIND_MW: bytes; 0 unbinds a window of type 1.
+ * @bind_key: The same: local key of the region.
+ * @bind_access: The same: the values of IBV_ACCESS_REMOTE_* and ZERO_BASED.
  * @reserved: Zero.
  *
  * The entries are sq_stride bytes apart. The kernel takes entries when user
@@ -103,11 +109,23 @@ struct odp_send_wqe {
 	__u8 flags;
 	__u16 num_sge;
 	__u32 inline_length;
-	__be32 imm_data;
+	union {
+		__be32 imm_data;
+		__u32 invalidate_rkey;
+	};
 	__u32 rkey;
 	__aligned_u64 remote_addr;
-	__aligned_u64 compare_add;
-	__aligned_u64 swap;
+	union {
+		struct {
+			__aligned_u64 compare_add;
+			__aligned_u64 swap;
+		};
+		struct {
+			__aligned_u64 bind_length;
+			__u32 bind_key;
+			__u32 bind_access;
+		};
+	};
 	__u32 reserved[4];
 };
 
@@ -128,13 +146,22 @@ struct odp_recv_wqe {
 };
 
 /**
+ * enum odp_wc_flags - flags of completions that the kernel has other values of
+ * @ODP_WC_WITH_INV: IBV_WC_WITH_INV.
+ */
+enum odp_wc_flags {
+	ODP_WC_WITH_INV = 1 << 3,
+};
+
+/**
  * struct odp_cqe - an entry of a completion queue
  * @wr_id: Of the work request.
  * @byte_len: Bytes received or read.
- * @imm_data: Immediate data (big endian), or the key that was invalidated.
+ * @imm_data: Immediate data (big endian).
+ * @invalidated_rkey: In its place, the key that was invalidated.
  * @qp_num: The local queue pair.
  * @src_qp: Source queue pair of a datagram.
- * @wc_flags: The values of IBV_WC_GRH, WITH_IMM, WITH_INV.
+ * @wc_flags: The values of IBV_WC_GRH and WITH_IMM, and %ODP_WC_WITH_INV.
  * @vendor_err: Detail for a failed request: the AETH syndrome that ended it.
  * @status: The values of &enum ibv_wc_status.
  * @opcode: The values of &enum ibv_wc_opcode; set for failed requests, too.
@@ -146,7 +173,10 @@ struct odp_recv_wqe {
 struct odp_cqe {
 	__aligned_u64 wr_id;
 	__u32 byte_len;
-	__be32 imm_data;
+	union {
+		__be32 imm_data;
+		__u32 invalidated_rkey;
+	};
 	__u32 qp_num;
 	__u32 src_qp;
 	__u32 wc_flags;

@@ -26,7 +26,7 @@ static unsigned int odp_advice_how(enum ib_uverbs_advise_mr_advice advice)
 static int odp_advice_check(const struct odp_window *win, struct ib_pd *pd,
 			    const struct ib_sge *sge, unsigned int how)
 {
-	if (!win->mirror)
+	if (win->type != ODP_WINDOW_REGION || !win->mirror)
 		return -ENOENT;
 	if (win->pd != pd)
 		return -EPERM;

@@ -40,7 +40,9 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->device_cap_flags = IB_DEVICE_CURR_QP_STATE_MOD |
 				 IB_DEVICE_RC_RNR_NAK_GEN |
 				 IB_DEVICE_SYS_IMAGE_GUID |
-				 IB_DEVICE_PORT_ACTIVE_EVENT;
+				 IB_DEVICE_PORT_ACTIVE_EVENT |
+				 IB_DEVICE_MEM_WINDOW |
+				 IB_DEVICE_MEM_WINDOW_TYPE_2B;
 	attr->kernel_cap_flags = IBK_ON_DEMAND_PAGING | IBK_ALLOW_USER_UNREG;
 	attr->max_send_sge = ODP_MAX_SGE;
 	attr->max_recv_sge = ODP_MAX_SGE;
@@ -48,6 +50,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->max_cq = 1 << 20;
 	attr->max_cqe = ODP_MAX_CQE;
 	attr->max_mr = (1 << 20) - 1;
+	attr->max_mw = attr->max_mr;
 	attr->max_pd = 1 << 20;
 	/* Their limits can be set, their sizes stay: no IB_DEVICE_SRQ_RESIZE. */
 	attr->max_srq = 1 << 20;
@@ -149,6 +152,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.advise_mr = odp_advise_mr,
 	.alloc_dm = odp_alloc_dm,
 	.alloc_hw_port_stats = odp_alloc_hw_port_stats,
+	.alloc_mw = odp_alloc_mw,
 	.alloc_pd = odp_alloc_pd,
 	.alloc_ucontext = odp_alloc_ucontext,
 	.create_ah = odp_create_ah,
@@ -158,6 +162,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.create_user_ah = odp_create_ah,
 	.dealloc_dm = odp_dealloc_dm,
 	.dealloc_driver = odp_dealloc_driver,
+	.dealloc_mw = odp_dealloc_mw,
 	.dealloc_pd = odp_dealloc_pd,
 	.dealloc_ucontext = odp_dealloc_ucontext,
 	.dereg_mr = odp_dereg_mr,
@@ -192,6 +197,7 @@ static const struct ib_device_ops odp_device_ops = {
 
 	INIT_RDMA_OBJ_SIZE(ib_ah, odp_ah, ib),
 	INIT_RDMA_OBJ_SIZE(ib_cq, odp_cq, ib),
+	INIT_RDMA_OBJ_SIZE(ib_mw, odp_mw, ib),
 	INIT_RDMA_OBJ_SIZE(ib_pd, odp_pd, ib),
 	INIT_RDMA_OBJ_SIZE(ib_qp, odp_qp, ib),
 	INIT_RDMA_OBJ_SIZE(ib_srq, odp_srq, ib),

@@ -7,6 +7,8 @@
  * To re-register a region is to give it a new window. Where the memory stays the
  * same the new window takes it over, and the key with it; other memory gets
  * another key. If it fails the region is as it was.
+ *
+ * A region that memory windows are bound to neither goes nor changes.
  */
 #include <linux/log2.h>
 #include <linux/slab.h>
@@ -18,7 +20,8 @@
 /* IB_ACCESS_HUGETLB is a promise that the mirror does not need. */
 #define ODP_MR_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
 			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
-			 IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB)
+			 IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB | \
+			 IB_ACCESS_MW_BIND)
 
 /**
  * struct odp_mr - a memory region
@@ -194,10 +197,7 @@ struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 					       udata));
 }
 
-/*
- * A region of device memory begins at 0, and has a single block. What is an
- * aligned address in it is one in memory, too, where that matters.
- */
+/* A region of device memory begins at 0, and has a single block. */
 static struct odp_window *odp_dm_region_create(struct ib_pd *pd,
 					       struct odp_dm *dm,
 					       const struct ib_dm_mr_attr *attr)
@@ -209,8 +209,6 @@ static struct odp_window *odp_dm_region_create(struct ib_pd *pd,
 	if (access & ~(ODP_MR_ACCESS | IB_ZERO_BASED | IB_ACCESS_OPTIONAL) ||
 	    access & no_access)
 		return ERR_PTR(-EOPNOTSUPP);
-	if (access & IB_ACCESS_REMOTE_ATOMIC && attr->offset % sizeof(u64))
-		return ERR_PTR(-EINVAL);
 	win = odp_region_alloc(pd, attr->offset, attr->length, 0, access);
 	if (!win)
 		return ERR_PTR(-ENOMEM);
@@ -267,13 +265,17 @@ static int odp_region_succeed(struct odp_window *old, struct odp_window *win,
 	struct odp_dev *dev = to_odp_dev(old->pd->device);
 	int err;
 
+	if (!odp_window_close(old))
+		return -EBUSY;
 	if (!moves) {
 		odp_window_replace(dev, old, win);
 		return 0;
 	}
 	err = odp_window_publish(dev, win);
-	if (err)
+	if (err) {
+		odp_window_reopen(old);
 		return err;
+	}
 	odp_window_revoke(dev, old);
 	return 0;
 }
@@ -313,7 +315,10 @@ struct ib_mr *odp_rereg_user_mr(struct ib_mr *ib, int flags, u64 start,
 
 	err = odp_region_succeed(old, win, moves);
 	if (err) {
-		odp_region_destroy(win);
+		if (stays)
+			kfree(win);
+		else
+			odp_region_destroy(win);
 		return ERR_PTR(err);
 	}
 	if (!stays)
@@ -329,6 +334,8 @@ int odp_dereg_mr(struct ib_mr *ib, struct ib_udata *udata)
 {
 	struct odp_mr *mr = to_odp_mr(ib);
 
+	if (!odp_window_close(mr->win))
+		return -EBUSY;
 	odp_window_revoke(to_odp_dev(ib->device), mr->win);
 	odp_region_release(mr->win);
 	kfree_rcu(mr->win, rcu);

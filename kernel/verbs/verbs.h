@@ -34,6 +34,16 @@ struct odp_ah {
 	struct odp_av av;
 };
 
+/**
+ * struct odp_mw - a memory window
+ * @ib: The RDMA core's part.
+ * @win: What its key stands for; freed by RCU.
+ */
+struct odp_mw {
+	struct ib_mw ib;
+	struct odp_window *win;
+};
+
 /* device.c */
 int odp_device_add(const char *name, struct net_device *ndev);
 void odp_device_port_event(struct odp_dev *dev);
@@ -140,6 +150,10 @@ struct ib_mr *odp_reg_dm_mr(struct ib_pd *pd, struct ib_dm *dm,
 			    struct ib_dm_mr_attr *attr,
 			    struct uverbs_attr_bundle *attrs);
 int odp_dereg_mr(struct ib_mr *ib, struct ib_udata *udata);
+
+/* mw.c */
+int odp_alloc_mw(struct ib_mw *ib, struct ib_udata *udata);
+int odp_dealloc_mw(struct ib_mw *ib);
 
 /* advise.c */
 int odp_advise_mr(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice advice,

@@ -9,6 +9,7 @@
 
 #include "builder.h"
 #include "compat.h"
+#include "mw.h"
 #include "qp.h"
 
 static struct odp_sq *to_sq(struct ibv_qp_ex *qpx)
@@ -59,6 +60,33 @@ static void wr_send_imm(struct ibv_qp_ex *qpx, __be32 imm_data)
 		.opcode = IBV_WR_SEND_WITH_IMM,
 		.imm_data = imm_data,
 	});
+}
+
+static void wr_send_inv(struct ibv_qp_ex *qpx, uint32_t invalidate_rkey)
+{
+	add(qpx, (struct odp_send_wqe){
+		.opcode = IBV_WR_SEND_WITH_INV,
+		.invalidate_rkey = invalidate_rkey,
+	});
+}
+
+static void wr_local_inv(struct ibv_qp_ex *qpx, uint32_t invalidate_rkey)
+{
+	add(qpx, (struct odp_send_wqe){
+		.opcode = IBV_WR_LOCAL_INV,
+		.invalidate_rkey = invalidate_rkey,
+	});
+}
+
+static void wr_bind_mw(struct ibv_qp_ex *qpx, struct ibv_mw *mw, uint32_t rkey,
+		       const struct ibv_mw_bind_info *info)
+{
+	int ret = odp_mw_check(mw, rkey, info);
+
+	if (!ret)
+		add(qpx, odp_mw_wqe(rkey, info));
+	else if (!to_sq(qpx)->error)
+		fail(to_sq(qpx), ret);
 }
 
 static void wr_rdma_read(struct ibv_qp_ex *qpx, uint32_t rkey,
@@ -207,7 +235,10 @@ int odp_builder_init(struct verbs_qp *vqp, uint64_t send_ops_flags)
 				   IBV_QP_EX_WITH_RDMA_WRITE |
 				   IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
 				   IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
-				   IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
+				   IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD |
+				   IBV_QP_EX_WITH_LOCAL_INV |
+				   IBV_QP_EX_WITH_BIND_MW |
+				   IBV_QP_EX_WITH_SEND_WITH_INV;
 	struct ibv_qp_ex *qpx = &vqp->qp_ex;
 
 	if (send_ops_flags & ~supported)
@@ -215,11 +246,14 @@ int odp_builder_init(struct verbs_qp *vqp, uint64_t send_ops_flags)
 
 	qpx->wr_send = wr_send;
 	qpx->wr_send_imm = wr_send_imm;
+	qpx->wr_send_inv = wr_send_inv;
 	qpx->wr_rdma_read = wr_rdma_read;
 	qpx->wr_rdma_write = wr_rdma_write;
 	qpx->wr_rdma_write_imm = wr_rdma_write_imm;
 	qpx->wr_atomic_cmp_swp = wr_atomic_cmp_swp;
 	qpx->wr_atomic_fetch_add = wr_atomic_fetch_add;
+	qpx->wr_local_inv = wr_local_inv;
+	qpx->wr_bind_mw = wr_bind_mw;
 	qpx->wr_set_sge = wr_set_sge;
 	qpx->wr_set_sge_list = wr_set_sge_list;
 	qpx->wr_set_inline_data = wr_set_inline_data;

@@ -18,6 +18,7 @@
 #include "cq.h"
 #include "dm.h"
 #include "mr.h"
+#include "mw.h"
 #include "pd.h"
 #include "poll.h"
 #include "qp.h"
@@ -65,16 +66,19 @@ static void free_context(struct ibv_context *context)
 static const struct verbs_context_ops context_ops = {
 	.advise_mr = ibv_cmd_advise_mr,
 	.alloc_dm = odp_alloc_dm,
+	.alloc_mw = odp_alloc_mw,
 	.alloc_parent_domain = odp_alloc_parent_domain,
 	.alloc_pd = odp_alloc_pd,
 	.alloc_td = odp_alloc_td,
 	.attach_mcast = ibv_cmd_attach_mcast,
+	.bind_mw = odp_bind_mw,
 	.create_ah = odp_create_ah,
 	.create_cq = odp_create_cq,
 	.create_cq_ex = odp_create_cq_ex,
 	.create_qp = odp_create_qp,
 	.create_qp_ex = odp_create_qp_ex,
 	.create_srq = odp_create_srq,
+	.dealloc_mw = odp_dealloc_mw,
 	.dealloc_pd = odp_dealloc_pd,
 	.dealloc_td = odp_dealloc_td,
 	.dereg_mr = odp_dereg_mr,

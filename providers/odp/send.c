@@ -2,6 +2,7 @@
 /* Posting to the send queue from a list of work requests. */
 #include <errno.h>
 
+#include "mw.h"
 #include "qp.h"
 #include "send.h"
 
@@ -11,6 +12,9 @@ enum {
 	HAS_REMOTE = 1 << 1,
 	HAS_IMM = 1 << 2,
 	IS_ATOMIC = 1 << 3,
+	HAS_INVALIDATE = 1 << 4,
+	IS_BIND = 1 << 5,
+	NO_DATA = 1 << 6,
 };
 
 static unsigned int traits(enum ibv_wr_opcode opcode)
@@ -20,6 +24,8 @@ static unsigned int traits(enum ibv_wr_opcode opcode)
 		return KNOWN;
 	case IBV_WR_SEND_WITH_IMM:
 		return KNOWN | HAS_IMM;
+	case IBV_WR_SEND_WITH_INV:
+		return KNOWN | HAS_INVALIDATE;
 	case IBV_WR_RDMA_WRITE:
 	case IBV_WR_RDMA_READ:
 		return KNOWN | HAS_REMOTE;
@@ -28,27 +34,42 @@ static unsigned int traits(enum ibv_wr_opcode opcode)
 	case IBV_WR_ATOMIC_CMP_AND_SWP:
 	case IBV_WR_ATOMIC_FETCH_AND_ADD:
 		return KNOWN | IS_ATOMIC;
+	case IBV_WR_LOCAL_INV:
+		return KNOWN | HAS_INVALIDATE | NO_DATA;
+	case IBV_WR_BIND_MW:
+		return KNOWN | IS_BIND | NO_DATA;
 	default:
 		return 0;
 	}
 }
 
+static int fill_bind(struct odp_send_wqe *wqe, const struct ibv_send_wr *wr)
+{
+	*wqe = odp_mw_wqe(wr->bind_mw.rkey, &wr->bind_mw.bind_info);
+	return odp_mw_check(wr->bind_mw.mw, wr->bind_mw.rkey,
+			    &wr->bind_mw.bind_info);
+}
+
 static int fill_header(struct odp_send_wqe *wqe, const struct ibv_send_wr *wr)
 {
-	const unsigned int all_flags = IBV_SEND_FENCE | IBV_SEND_SIGNALED |
-				       IBV_SEND_SOLICITED | IBV_SEND_INLINE;
+	unsigned int all_flags = IBV_SEND_FENCE | IBV_SEND_SIGNALED;
 	unsigned int has = traits(wr->opcode);
+	int ret = 0;
 
+	if (!(has & NO_DATA))
+		all_flags |= IBV_SEND_SOLICITED | IBV_SEND_INLINE;
 	if (!has || wr->send_flags & ~all_flags)
 		return EINVAL;
 
-	*wqe = (struct odp_send_wqe){
-		.wr_id = wr->wr_id,
-		.opcode = wr->opcode,
-		.flags = wr->send_flags & ~IBV_SEND_INLINE,
-	};
+	*wqe = (struct odp_send_wqe){ .opcode = wr->opcode };
+	if (has & IS_BIND)
+		ret = fill_bind(wqe, wr);
+	wqe->wr_id = wr->wr_id;
+	wqe->flags = wr->send_flags & ~IBV_SEND_INLINE;
 	if (has & HAS_IMM)
 		wqe->imm_data = wr->imm_data;
+	if (has & HAS_INVALIDATE)
+		wqe->invalidate_rkey = wr->invalidate_rkey;
 	if (has & HAS_REMOTE) {
 		wqe->rkey = wr->wr.rdma.rkey;
 		wqe->remote_addr = wr->wr.rdma.remote_addr;
@@ -59,7 +80,7 @@ static int fill_header(struct odp_send_wqe *wqe, const struct ibv_send_wr *wr)
 		wqe->compare_add = wr->wr.atomic.compare_add;
 		wqe->swap = wr->wr.atomic.swap;
 	}
-	return 0;
+	return ret;
 }
 
 static int fill_inline(const struct odp_sq *sq, struct odp_send_wqe *wqe,
@@ -89,7 +110,7 @@ static int post_one(struct odp_sq *sq, const struct ibv_send_wr *wr)
 
 	if (wr->send_flags & IBV_SEND_INLINE)
 		ret = fill_inline(sq, wqe, wr);
-	else
+	else if (!(traits(wr->opcode) & NO_DATA))
 		ret = odp_sq_set_sges(sq, wqe, wr->sg_list, wr->num_sge);
 	if (!ret)
 		odp_sq_push(sq);

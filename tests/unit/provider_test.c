@@ -15,6 +15,7 @@
 
 #include "fake_kernel.h"
 #include "providers/odp/cq.h"
+#include "providers/odp/mw.h"
 #include "providers/odp/poll.h"
 #include "providers/odp/qp.h"
 #include "providers/odp/send.h"
@@ -311,6 +312,96 @@ static void test_invalid_atomics(void **state)
 	wr.send_flags = 0;
 	words[0].length = 7;
 	expect_invalid(wr);
+}
+
+static struct ibv_mr window_mr = { .pd = &pd, .lkey = 1 };
+static struct ibv_mw window = {
+	.pd = &pd,
+	.rkey = 0x12345ff,
+	.type = IBV_MW_TYPE_2,
+};
+static const struct ibv_mw_bind_info window_info = {
+	.mr = &window_mr,
+	.addr = 2,
+	.length = 3,
+	.mw_access_flags = IBV_ACCESS_REMOTE_READ,
+};
+
+static void expect_bind(const struct odp_send_wqe *wqe, uint32_t rkey)
+{
+	assert_int_equal(wqe->opcode, IBV_WR_BIND_MW);
+	assert_int_equal(wqe->num_sge, 0);
+	assert_int_equal(wqe->rkey, rkey);
+	assert_int_equal(wqe->bind_key, 1);
+	assert_int_equal(wqe->remote_addr, 2);
+	assert_int_equal(wqe->bind_length, 3);
+	assert_int_equal(wqe->bind_access, IBV_ACCESS_REMOTE_READ);
+}
+
+static void test_windows(void **state)
+{
+	struct ibv_mw one = { .rkey = 0x12345ff, .type = IBV_MW_TYPE_1 };
+	struct ibv_mw_bind bind = { .wr_id = 4, .bind_info = window_info,
+				    .send_flags = IBV_SEND_SIGNALED };
+	struct ibv_send_wr *bad, wr = {
+		.wr_id = 5,
+		.opcode = IBV_WR_BIND_MW,
+		.bind_mw = { &window, 0x1234501, window_info },
+	};
+
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), 0);
+	expect_sent(1, 1);
+	expect_bind(send_entry(0), 0x1234501);
+	assert_int_equal(send_entry(0)->wr_id, 5);
+
+	fake.refuse = EINVAL;
+	assert_int_equal(odp_bind_mw(ibqp, &one, &bind), EINVAL);
+	assert_int_equal(one.rkey, 0x12345ff);
+	fake.refuse = 0;
+	assert_int_equal(odp_bind_mw(ibqp, &one, &bind), 0);
+	expect_sent(2, 3);
+	expect_bind(send_entry(1), 0x1234500);
+	assert_int_equal(one.rkey, 0x1234500);
+	assert_int_equal(send_entry(1)->wr_id, 4);
+	assert_int_equal(send_entry(1)->flags, IBV_SEND_SIGNALED);
+
+	sq->queue.ring->kernel_index = 2;
+	ibv_wr_start(qpx);
+	ibv_wr_bind_mw(qpx, &window, 0x1234502, &window_info);
+	ibv_wr_local_inv(qpx, 6);
+	ibv_wr_send_inv(qpx, 7);
+	assert_int_equal(ibv_wr_complete(qpx), 0);
+	expect_sent(5, 4);
+	expect_bind(send_entry(2), 0x1234502);
+	assert_int_equal(send_entry(3)->opcode, IBV_WR_LOCAL_INV);
+	assert_int_equal(send_entry(3)->invalidate_rkey, 6);
+	assert_int_equal(send_entry(4)->opcode, IBV_WR_SEND_WITH_INV);
+	assert_int_equal(send_entry(4)->invalidate_rkey, 7);
+}
+
+static void test_invalid_windows(void **state)
+{
+	struct ibv_send_wr wr = {
+		.opcode = IBV_WR_BIND_MW,
+		.bind_mw = { &window, 0x12346ff, window_info },
+	};
+
+	expect_invalid(wr);
+	wr.bind_mw.rkey = window.rkey;
+	wr.send_flags = IBV_SEND_INLINE;
+	expect_invalid(wr);
+	wr.send_flags = 0;
+	wr.bind_mw.bind_info.mr = NULL;
+	expect_invalid(wr);
+	wr.opcode = IBV_WR_LOCAL_INV;
+	wr.send_flags = IBV_SEND_SOLICITED;
+	expect_invalid(wr);
+	/* The first error counts. */
+	ibv_wr_start(qpx);
+	ibv_wr_bind_mw(qpx, &window, 0x12346ff, &window_info);
+	ibv_wr_local_inv(qpx, 6);
+	assert_int_equal(ibv_wr_complete(qpx), EINVAL);
+	expect_sent(0, 0);
 }
 
 static void test_inline(void **state)
@@ -617,6 +708,8 @@ int main(void)
 		TEST(test_invalid_requests),
 		TEST(test_atomics),
 		TEST(test_invalid_atomics),
+		TEST(test_windows),
+		TEST(test_invalid_windows),
 		TEST(test_inline),
 		TEST(test_builders),
 		TEST(test_builder_errors),
