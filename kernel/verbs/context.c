@@ -10,6 +10,7 @@
 #include <linux/vmalloc.h>
 #include <rdma/uverbs_ioctl.h>
 
+#include "../compat/vma.h"
 #include "../mirror/mirror.h"
 #include "verbs.h"
 
@@ -145,6 +146,7 @@ static int odp_mmap_pages(struct vm_area_struct *vma, struct odp_mmap *mmap)
 	size_t offset;
 	int err = 0;
 
+	odp_vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 	for (offset = 0; offset < mmap->size && !err; offset += PAGE_SIZE)
 		err = vm_insert_page(vma, vma->vm_start + offset,
 				     vmalloc_to_page(mmap->mem + offset));

@@ -96,22 +96,18 @@ struct ibv_qp *odp_create_qp_ex(struct ibv_context *context,
 	const uint32_t supported = IBV_QP_INIT_ATTR_PD |
 				   IBV_QP_INIT_ATTR_CREATE_FLAGS |
 				   IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
-
-	struct ibv_qp_init_attr_ex plain = *attr;
+	uint32_t flags = attr->comp_mask & IBV_QP_INIT_ATTR_CREATE_FLAGS;
 	struct ibv_qp *ibqp;
 
-	if (attr->comp_mask & ~supported ||
-	    (attr->comp_mask & IBV_QP_INIT_ATTR_CREATE_FLAGS &&
-	     attr->create_flags)) {
+	if (attr->comp_mask & ~supported || (flags && attr->create_flags)) {
 		errno = EOPNOTSUPP;
 		return NULL;
 	}
 
 	/* The command knows of no flags, not even of none. */
-	plain.comp_mask &= ~IBV_QP_INIT_ATTR_CREATE_FLAGS;
-	ibqp = create(context, &plain);
-	if (ibqp)
-		attr->cap = plain.cap;
+	attr->comp_mask -= flags;
+	ibqp = create(context, attr);
+	attr->comp_mask += flags;
 	return ibqp;
 }
 
