@@ -21,7 +21,8 @@
  *
  * Lock order, outer first:
  *
- *	odp_net.lock (mutex)		sockets of a namespace; RTNL may be held
+ *	RTNL				multicast groups, see transport/multicast.c
+ *	odp_net.lock (mutex)		sockets of a namespace
  *	odp_ucontext.lock		first registration on demand
  *	odp_qp.mutex			modify, query, destroy of a queue pair
  *	mmap_lock, reverse-map locks	the kernel's, held by our MMU notifiers
@@ -31,6 +32,7 @@
  *	odp_leaf.lock (bh)		an access; nothing is taken inside
  *	odp_fault_lock (bh)		leaf of the order
  *	odp_sq.lock			taking send requests from the ring
+ *	odp_dev.ahs.xa_lock		nothing is taken inside
  *	odp_qp.lock (bh)		state; nothing is taken inside
  *	odp_srq.lock (bh)		taking receive requests; nothing inside
  *	odp_cqueue.lock (bh)		completions; nothing is taken inside
@@ -85,6 +87,9 @@ enum odp_stat {
  * @windows: What keys stand for, by index, see transport/window.c.
  * @next_key: Where the search for a free key index goes on.
  * @dm_used: Bytes of device memory that are allocated, in whole pages.
+ * @ahs: Address handles of user space by number.
+ * @next_ah: Where the search for a free number goes on.
+ * @members: Queue pairs in multicast groups, each as often as in groups.
  * @stats: Counters.
  */
 struct odp_dev {
@@ -95,6 +100,9 @@ struct odp_dev {
 	struct xarray windows;
 	u32 next_key;
 	atomic64_t dm_used;
+	struct xarray ahs;
+	u32 next_ah;
+	u32 members;
 	atomic64_t stats[ODP_DEV_STAT_COUNT];
 };
 
@@ -116,5 +124,7 @@ static inline void odp_count(struct odp_dev *dev, enum odp_stat stat)
 #define ODP_MAX_RD_ATOMIC	128
 #define ODP_MAX_MSG_SIZE	BIT(30)
 #define ODP_MAX_DM_SIZE		SZ_16M
+#define ODP_MAX_AH		BIT(20)
+#define ODP_MAX_MEMBERS		8192
 
 #endif /* ODP_H */

@@ -7,6 +7,8 @@
  * namespace waits for when it goes. A packet finds its queue pair by number alone, as numbers are
  * unique in the module; it is taken only if it comes through the namespace of
  * the queue pair's device, from the address of its peer to its own address.
+ * A datagram may come from anywhere, to any address of the device; those for
+ * multicast groups find their queue pairs by address (multicast.c).
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -40,6 +42,21 @@ struct odp_net {
 
 static unsigned int odp_net_id;
 
+/**
+ * odp_packet_dgid - where a received packet was sent to
+ * @skb: The packet.
+ * @gid: Set to the address.
+ */
+void odp_packet_dgid(const struct sk_buff *skb, union ib_gid *gid)
+{
+	struct in6_addr *addr = (void *)gid;
+
+	if (skb->protocol == htons(ETH_P_IP))
+		ipv6_addr_set_v4mapped(ip_hdr(skb)->daddr, addr);
+	else
+		*addr = ipv6_hdr(skb)->daddr;
+}
+
 static bool odp_packet_from_peer(const struct odp_qp *qp, struct sk_buff *skb)
 {
 	const struct odp_av *av = &qp->av;
@@ -63,14 +80,30 @@ static bool odp_icrc_right(struct sk_buff *skb, struct odp_bth *bth, u32 len)
 			len - ODP_ICRC_SIZE);
 }
 
-/* Consumes the packet. */
-static void odp_net_deliver(struct odp_qp *qp, struct sk_buff *skb, u32 len)
+/* Is it of the service of the queue pair, and from and to whom it may be? */
+static bool odp_packet_expected(const struct odp_qp *qp, struct sk_buff *skb)
+{
+	u8 service = odp_packet(skb)->bth->opcode & ODP_BTH_SERVICE_MASK;
+
+	if (odp_qp_is_datagram(qp))
+		return service == IB_OPCODE_UD &&
+		       odp_datagram_expected(qp, skb);
+	return service == IB_OPCODE_RC && odp_packet_from_peer(qp, skb);
+}
+
+/**
+ * odp_net_deliver - gives a packet to a queue pair
+ * @qp: The queue pair, held.
+ * @skb: The packet; consumed.
+ * @len: Bytes from the base transport header to the end.
+ */
+void odp_net_deliver(struct odp_qp *qp, struct sk_buff *skb, u32 len)
 {
 	struct odp_bth *bth = odp_packet(skb)->bth;
 
 	/* Before that there is no address that could be compared. */
 	if (!odp_qp_state_receives(odp_qp_state(qp)) ||
-	    !odp_packet_from_peer(qp, skb) ||
+	    !odp_packet_expected(qp, skb) ||
 	    odp_packet(skb)->len > ODP_MAX_PAYLOAD ||
 	    (be16_to_cpu(bth->pkey) ^ qp->pkey) & 0x7fff) {
 		odp_count(qp->dev, ODP_STAT_RX_DROPPED);
@@ -89,7 +122,7 @@ static int odp_net_rcv(struct sock *sk, struct sk_buff *skb)
 {
 	struct odp_bth *bth;
 	struct odp_qp *qp = NULL;
-	u32 len;
+	u32 len, qpn;
 
 	/* Headers are short, but a payload may come in page fragments. */
 	if (skb->len < sizeof(struct udphdr) || skb_linearize(skb))
@@ -102,7 +135,12 @@ static int odp_net_rcv(struct sock *sk, struct sk_buff *skb)
 	if (!odp_packet_parse(skb, bth, len))
 		goto drop;
 
-	qp = odp_qp_get(be32_to_cpu(bth->qpn) & ODP_QPN_MASK);
+	qpn = be32_to_cpu(bth->qpn) & ODP_QPN_MASK;
+	if (qpn == ODP_QPN_MULTICAST) {
+		odp_multicast_receive(skb, len);
+		return 0;
+	}
+	qp = odp_qp_get(qpn);
 	if (!qp || !net_eq(qp->dev->net, sock_net(sk)))
 		goto drop;
 	odp_net_deliver(qp, skb, len);
@@ -214,9 +252,9 @@ void odp_net_put(struct odp_dev *dev)
 		wake_up_var(&on->devices);
 }
 
-static struct dst_entry *odp_route4(struct odp_qp *qp)
+static struct dst_entry *odp_route4(struct net *net, const struct odp_av *av,
+				    struct dst_cache *cache)
 {
-	struct odp_av *av = &qp->av;
 	struct flowi4 fl = {
 		.flowi4_oif = av->oif,
 		.flowi4_proto = IPPROTO_UDP,
@@ -226,23 +264,25 @@ static struct dst_entry *odp_route4(struct odp_qp *qp)
 		.fl4_sport = av->sport,
 		.fl4_dport = htons(ODP_UDP_PORT),
 	};
-	struct rtable *rt;
+	struct rtable *rt = NULL;
 	__be32 saddr;
 
-	rt = dst_cache_get_ip4(&qp->dst, &saddr);
+	if (cache)
+		rt = dst_cache_get_ip4(cache, &saddr);
 	if (rt)
 		return &rt->dst;
-	rt = ip_route_output_key(qp->dev->net, &fl);
+	rt = ip_route_output_key(net, &fl);
 	if (IS_ERR(rt))
 		return NULL;
-	dst_cache_set_ip4(&qp->dst, &rt->dst, fl.saddr);
+	if (cache)
+		dst_cache_set_ip4(cache, &rt->dst, fl.saddr);
 	return &rt->dst;
 }
 
 #if IS_ENABLED(CONFIG_IPV6)
-static struct dst_entry *odp_route6(struct odp_qp *qp)
+static struct dst_entry *odp_route6(struct net *net, const struct odp_av *av,
+				    struct dst_cache *cache)
 {
-	struct odp_av *av = &qp->av;
 	struct flowi6 fl = {
 		.flowi6_oif = av->oif,
 		.flowi6_proto = IPPROTO_UDP,
@@ -252,52 +292,56 @@ static struct dst_entry *odp_route6(struct odp_qp *qp)
 		.fl6_sport = av->sport,
 		.fl6_dport = htons(ODP_UDP_PORT),
 	};
-	struct dst_entry *dst;
+	struct dst_entry *dst = NULL;
 	struct in6_addr saddr;
 
-	dst = dst_cache_get_ip6(&qp->dst, &saddr);
+	if (cache)
+		dst = dst_cache_get_ip6(cache, &saddr);
 	if (dst)
 		return dst;
-	dst = ip6_dst_lookup_flow(qp->dev->net, NULL, &fl, NULL);
+	dst = ip6_dst_lookup_flow(net, NULL, &fl, NULL);
 	if (IS_ERR(dst))
 		return NULL;
-	dst_cache_set_ip6(&qp->dst, dst, &fl.saddr);
+	if (cache)
+		dst_cache_set_ip6(cache, dst, &fl.saddr);
 	return dst;
 }
 #else
-static struct dst_entry *odp_route6(struct odp_qp *qp)
+static struct dst_entry *odp_route6(struct net *net, const struct odp_av *av,
+				    struct dst_cache *cache)
 {
 	return NULL;
 }
 #endif
 
 /* The route cache is per CPU, and so not to be left in the middle. */
-static struct dst_entry *odp_route(struct odp_qp *qp)
+static struct dst_entry *odp_route(struct net *net, const struct odp_av *av,
+				   struct dst_cache *cache)
 {
 	struct dst_entry *dst;
 
 	local_bh_disable();
-	dst = qp->av.family == AF_INET ? odp_route4(qp) : odp_route6(qp);
+	dst = av->family == AF_INET ? odp_route4(net, av, cache) :
+				      odp_route6(net, av, cache);
 	local_bh_enable();
 	return dst;
 }
 
-static void odp_push_udp(struct odp_qp *qp, struct sk_buff *skb)
+static void odp_push_udp(const struct odp_av *av, struct sk_buff *skb)
 {
 	struct udphdr *udp;
 
 	udp = skb_push(skb, sizeof(*udp));
 	skb_reset_transport_header(skb);
-	udp->source = qp->av.sport;
+	udp->source = av->sport;
 	udp->dest = htons(ODP_UDP_PORT);
 	udp->len = htons(skb->len);
 	/* The ICRC does the work; annex A17 wants zero here. */
 	udp->check = 0;
 }
 
-static void odp_push_ip(struct odp_qp *qp, struct sk_buff *skb)
+static void odp_push_ip(const struct odp_av *av, struct sk_buff *skb)
 {
-	struct odp_av *av = &qp->av;
 	struct ipv6hdr *ip6;
 	struct iphdr *ip;
 
@@ -329,8 +373,34 @@ static void odp_push_ip(struct odp_qp *qp, struct sk_buff *skb)
 	skb->protocol = htons(ETH_P_IPV6);
 }
 
+/* Consumes the packet. @cache: of routes to where @av says, or NULL. */
+static void odp_net_xmit(struct odp_dev *dev, struct sk_buff *skb,
+			 const struct odp_av *av, struct dst_cache *cache)
+{
+	bool v6 = av->family == AF_INET6;
+	u32 len = skb->len - ODP_ICRC_SIZE;
+	struct dst_entry *dst;
+
+	dst = odp_route(dev->net, av, cache);
+	if (!dst) {
+		kfree_skb(skb);
+		return;
+	}
+	odp_push_udp(av, skb);
+	odp_push_ip(av, skb);
+	put_unaligned_le32(odp_icrc(skb, skb_network_header(skb), v6, len),
+			   skb_tail_pointer(skb) - ODP_ICRC_SIZE);
+	skb->ip_summed = CHECKSUM_NONE;
+	skb_dst_set(skb, dst);
+	odp_count(dev, ODP_STAT_TX_PACKETS);
+	if (v6)
+		ip6_local_out(dev->net, NULL, skb);
+	else
+		ip_local_out(dev->net, NULL, skb);
+}
+
 /**
- * odp_packet_xmit - sends a packet
+ * odp_packet_xmit - sends a packet to the peer
  * @qp: The queue pair.
  * @skb: From odp_packet_new(), filled in; consumed.
  *
@@ -338,26 +408,19 @@ static void odp_push_ip(struct odp_qp *qp, struct sk_buff *skb)
  */
 void odp_packet_xmit(struct odp_qp *qp, struct sk_buff *skb)
 {
-	bool v6 = qp->av.family == AF_INET6;
-	u32 len = skb->len - ODP_ICRC_SIZE;
-	struct dst_entry *dst;
+	odp_net_xmit(qp->dev, skb, &qp->av, &qp->dst);
+}
 
-	dst = odp_route(qp);
-	if (!dst) {
-		kfree_skb(skb);
-		return;
-	}
-	odp_push_udp(qp, skb);
-	odp_push_ip(qp, skb);
-	put_unaligned_le32(odp_icrc(skb, skb_network_header(skb), v6, len),
-			   skb_tail_pointer(skb) - ODP_ICRC_SIZE);
-	skb->ip_summed = CHECKSUM_NONE;
-	skb_dst_set(skb, dst);
-	odp_count(qp->dev, ODP_STAT_TX_PACKETS);
-	if (v6)
-		ip6_local_out(qp->dev->net, NULL, skb);
-	else
-		ip_local_out(qp->dev->net, NULL, skb);
+/**
+ * odp_datagram_xmit - sends a packet to somebody
+ * @qp: The queue pair.
+ * @skb: As for odp_packet_xmit().
+ * @av: To whom.
+ */
+void odp_datagram_xmit(struct odp_qp *qp, struct sk_buff *skb,
+		       const struct odp_av *av)
+{
+	odp_net_xmit(qp->dev, skb, av, NULL);
 }
 
 static int __net_init odp_net_init(struct net *net)

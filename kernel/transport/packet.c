@@ -19,6 +19,7 @@
 #define P_IMM	ODP_PKT_IMM
 #define P_INV	ODP_PKT_INV
 
+/* Of the RC service */
 static const u16 odp_opcodes[] = {
 	[IB_OPCODE_RC_SEND_FIRST]			= P_SEND | P_FIRST,
 	[IB_OPCODE_RC_SEND_MIDDLE]			= P_SEND,
@@ -56,7 +57,14 @@ static const u16 odp_opcodes[] = {
  */
 u32 odp_opcode_flags(u8 opcode)
 {
-	return opcode < ARRAY_SIZE(odp_opcodes) ? odp_opcodes[opcode] : 0;
+	switch (opcode) {
+	case IB_OPCODE_UD_SEND_ONLY:
+		return P_SEND | P_ONLY | ODP_PKT_DETH;
+	case IB_OPCODE_UD_SEND_ONLY_WITH_IMMEDIATE:
+		return P_SEND | P_ONLY | ODP_PKT_DETH | P_IMM;
+	default:
+		return opcode < ARRAY_SIZE(odp_opcodes) ? odp_opcodes[opcode] : 0;
+	}
 }
 
 static u32 odp_header_len(u32 flags)
@@ -67,6 +75,8 @@ static u32 odp_header_len(u32 flags)
 		len += sizeof(struct odp_reth);
 	if (flags & ODP_PKT_AETH)
 		len += sizeof(struct odp_aeth);
+	if (flags & ODP_PKT_DETH)
+		len += sizeof(struct odp_deth);
 	if (flags & (ODP_PKT_IMM | ODP_PKT_INV))
 		len += sizeof(__be32);
 	if (flags & ODP_PKT_ATOMIC)
@@ -125,7 +135,20 @@ static void odp_put_atomic(struct sk_buff *skb, u32 flags,
 	}
 }
 
+static void odp_put_deth(struct sk_buff *skb, const struct odp_qp *qp,
+			 const struct odp_packet_spec *spec)
+{
+	struct odp_deth *deth = skb_put(skb, sizeof(*deth));
+	u32 qkey = spec->datagram->remote_qkey;
+
+	if (qkey & ODP_QKEY_OWN)
+		qkey = READ_ONCE(qp->attr.qkey);
+	deth->qkey = cpu_to_be32(qkey);
+	deth->src_qpn = cpu_to_be32(qp->ib.qp_num);
+}
+
 static void odp_put_extensions(struct sk_buff *skb, u32 flags,
+			       const struct odp_qp *qp,
 			       const struct odp_packet_spec *spec)
 {
 	if (flags & ODP_PKT_RETH) {
@@ -140,6 +163,8 @@ static void odp_put_extensions(struct sk_buff *skb, u32 flags,
 
 		aeth->smsn = cpu_to_be32((u32)spec->syndrome << 24 | spec->msn);
 	}
+	if (flags & ODP_PKT_DETH)
+		odp_put_deth(skb, qp, spec);
 	if (flags & ODP_PKT_IMM)
 		*(__be32 *)skb_put(skb, sizeof(__be32)) = spec->imm;
 	if (flags & ODP_PKT_INV)
@@ -162,6 +187,7 @@ struct sk_buff *odp_packet_new(struct odp_qp *qp,
 {
 	u32 flags = odp_opcode_flags(spec->opcode);
 	u32 pad = -spec->len & 3;
+	u32 qpn = spec->datagram ? spec->datagram->remote_qpn : qp->dest_qpn;
 	struct odp_bth *bth;
 	struct sk_buff *skb;
 
@@ -176,10 +202,10 @@ struct sk_buff *odp_packet_new(struct odp_qp *qp,
 	bth->flags = ODP_BTH_MIGRATED | pad << ODP_BTH_PAD_SHIFT |
 		     (spec->solicited ? ODP_BTH_SOLICITED : 0);
 	bth->pkey = cpu_to_be16(qp->pkey);
-	bth->qpn = cpu_to_be32(qp->dest_qpn);
+	bth->qpn = cpu_to_be32(qpn & ODP_QPN_MASK);
 	bth->psn = cpu_to_be32(spec->psn |
 			       (spec->ack_req ? ODP_BTH_ACK_REQ : 0));
-	odp_put_extensions(skb, flags, spec);
+	odp_put_extensions(skb, flags, qp, spec);
 	skb_put(skb, spec->len);
 	skb_put_zero(skb, pad);
 	skb_put(skb, ODP_ICRC_SIZE);

@@ -10,12 +10,14 @@
 #include "wire.h"
 
 struct odp_atomic;
+struct odp_av;
 struct odp_dev;
 struct odp_qp;
 struct odp_remote;
+struct odp_send_wqe;
 
 /**
- * enum odp_packet_flags - what an opcode of the RC service means
+ * enum odp_packet_flags - what an opcode means
  * @ODP_PKT_VALID: The opcode is known here.
  * @ODP_PKT_RESPONSE: For the requester; else for the responder.
  * @ODP_PKT_FIRST: Begins a message.
@@ -29,6 +31,7 @@ struct odp_remote;
  * @ODP_PKT_PAYLOAD: May have a payload.
  * @ODP_PKT_ATOMIC: An atomic request, with its header, or the response to one,
  *	with its header behind the AETH.
+ * @ODP_PKT_DETH: Has a DETH.
  * @ODP_PKT_INV: Has a key to invalidate, in the place of immediate data.
  */
 enum odp_packet_flags {
@@ -44,7 +47,8 @@ enum odp_packet_flags {
 	ODP_PKT_IMM		= BIT(9),
 	ODP_PKT_PAYLOAD		= BIT(10),
 	ODP_PKT_ATOMIC		= BIT(11),
-	ODP_PKT_INV		= BIT(12),
+	ODP_PKT_DETH		= BIT(12),
+	ODP_PKT_INV		= BIT(13),
 };
 
 /**
@@ -91,12 +95,15 @@ odp_packet_atomic_ack(const struct odp_packet *pkt)
 	return (void *)(odp_packet_aeth(pkt) + 1);
 }
 
+static inline struct odp_deth *odp_packet_deth(const struct odp_packet *pkt)
+{
+	return (void *)(pkt->bth + 1);
+}
+
+/* The header before the payload */
 static inline __be32 odp_packet_imm(const struct odp_packet *pkt)
 {
-	bool reth = pkt->flags & ODP_PKT_RETH;
-
-	return *(__be32 *)((void *)(pkt->bth + 1) +
-			   (reth ? sizeof(struct odp_reth) : 0));
+	return *((__be32 *)pkt->payload - 1);
 }
 
 static inline u32 odp_packet_invalidate(const struct odp_packet *pkt)
@@ -106,7 +113,7 @@ static inline u32 odp_packet_invalidate(const struct odp_packet *pkt)
 
 /**
  * struct odp_packet_spec - a packet to be made
- * @opcode: IB_OPCODE_RC_*.
+ * @opcode: IB_OPCODE_*.
  * @psn: PSN.
  * @len: Bytes of payload.
  * @solicited: Solicited event bit.
@@ -118,6 +125,7 @@ static inline u32 odp_packet_invalidate(const struct odp_packet *pkt)
  * @invalidate: For opcodes that have a key to invalidate.
  * @atomic: For atomic requests.
  * @old: For responses to them.
+ * @datagram: For datagrams: the request that says where to.
  */
 struct odp_packet_spec {
 	u8 opcode;
@@ -132,6 +140,7 @@ struct odp_packet_spec {
 	u32 invalidate;
 	const struct odp_atomic *atomic;
 	u64 old;
+	const struct odp_send_wqe *datagram;
 };
 
 u32 odp_opcode_flags(u8 opcode);
@@ -150,6 +159,10 @@ u32 odp_icrc(const struct sk_buff *skb, const void *ip, bool v6, u32 len);
 
 /* net.c */
 void odp_packet_xmit(struct odp_qp *qp, struct sk_buff *skb);
+void odp_datagram_xmit(struct odp_qp *qp, struct sk_buff *skb,
+		       const struct odp_av *av);
+void odp_net_deliver(struct odp_qp *qp, struct sk_buff *skb, u32 len);
+void odp_packet_dgid(const struct sk_buff *skb, union ib_gid *gid);
 int odp_net_get(struct odp_dev *dev);
 void odp_net_put(struct odp_dev *dev);
 int odp_net_module_init(void);

@@ -136,6 +136,8 @@ static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt)
 
 	if (skb_queue_len(&resp->half.rx) >= ODP_RX_MAX)
 		return false;
+	if (odp_qp_is_datagram(qp))
+		return true;
 	if (odp_psn_diff(pkt->psn, resp->rx_next) < 0)
 		return !READ_ONCE(resp->half.parked);
 	resp->rx_next = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt));
@@ -157,7 +159,7 @@ static bool odp_responder_tell(struct odp_qp *qp, const struct odp_packet *pkt,
 	lockdep_assert_held(&resp->half.rx.lock);
 
 	/* Once a jiffy will do, and is well within the time that it gives. */
-	if (!READ_ONCE(resp->half.parked) ||
+	if (!READ_ONCE(resp->half.parked) || odp_qp_is_datagram(qp) ||
 	    !time_after(jiffies, resp->rnr_sent))
 		return false;
 	*psn = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt) - 1);

@@ -61,6 +61,26 @@ struct odp_av {
 	u8 ttl;
 };
 
+/* In the Q_Key of a send request: take the own one. */
+#define ODP_QKEY_OWN	0x80000000U
+
+/**
+ * struct odp_ah - an address handle
+ * @ib: The RDMA core's part.
+ * @av: The address. Constant.
+ * @number: Of user space's: what it names it by, see odp_dev.ahs.
+ */
+struct odp_ah {
+	struct ib_ah ib;
+	struct odp_av av;
+	u32 number;
+};
+
+static inline struct odp_ah *to_odp_ah(struct ib_ah *ib)
+{
+	return container_of(ib, struct odp_ah, ib);
+}
+
 /**
  * struct odp_swqe - a send request in the kernel's hands
  * @length: Bytes of the message.
@@ -123,6 +143,13 @@ struct odp_sq {
 	u32 tail;
 	u32 head;
 };
+
+/* Where a datagram goes, behind all else of its request */
+static inline struct odp_av *odp_swqe_av(const struct odp_sq *sq,
+					 struct odp_swqe *swqe)
+{
+	return (void *)swqe + sq->stride - sizeof(struct odp_av);
+}
 
 static inline u32 odp_sq_tail(const struct odp_sq *sq)
 {
@@ -368,6 +395,7 @@ struct odp_responder {
  * @dst: Cached route.
  * @sq: Send queue.
  * @rq: Receive queue; has no ring if the queue pair uses a shared one.
+ * @groups: Multicast groups that it is attached to, see multicast.c.
  * @req: Requester.
  * @resp: Responder.
  * @mmap: How user space maps the rings; owns the memory.
@@ -392,6 +420,7 @@ struct odp_qp {
 
 	struct odp_sq sq;
 	struct odp_rq rq;
+	struct list_head groups;
 	struct odp_requester req;
 	struct odp_responder resp;
 	struct odp_mmap *mmap;
@@ -406,6 +435,12 @@ static inline enum ib_qp_state odp_qp_state(const struct odp_qp *qp)
 {
 	/* Pairs with odp_qp_set_state(): attributes are seen with the state. */
 	return smp_load_acquire(&qp->state);
+}
+
+/* Does it send and receive datagrams, to and from anybody? */
+static inline bool odp_qp_is_datagram(const struct odp_qp *qp)
+{
+	return qp->ib.qp_type == IB_QPT_UD;
 }
 
 static inline bool odp_qp_state_receives(enum ib_qp_state state)
@@ -451,6 +486,17 @@ bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status);
 void odp_rq_need_kick(struct odp_qp *qp, bool need);
 void odp_srq_set_limit(struct odp_srq *srq, u32 limit);
 
+/* datagram.c */
+bool odp_datagram_expected(const struct odp_qp *qp, struct sk_buff *skb);
+int odp_datagram_send(struct odp_qp *qp);
+int odp_datagram_receive(struct odp_qp *qp, struct sk_buff *skb);
+
+/* multicast.c */
+int odp_attach_mcast(struct ib_qp *ib, union ib_gid *gid, u16 lid);
+int odp_detach_mcast(struct ib_qp *ib, union ib_gid *gid, u16 lid);
+void odp_multicast_detach_all(struct odp_qp *qp);
+void odp_multicast_receive(struct sk_buff *skb, u32 len);
+
 /* sg.c: memory of requests */
 int odp_sg_copy(struct ib_pd *pd, struct odp_half *half,
 		const struct odp_sge *sge, u32 num_sge, u32 offset, void *buf,
@@ -468,6 +514,7 @@ int odp_remote_atomic(struct odp_qp *qp, struct odp_half *half,
 void odp_requester_init(struct odp_qp *qp);
 void odp_requester_reset(struct odp_qp *qp);
 void odp_requester_stop(struct odp_qp *qp);
+int odp_requester_gather(struct odp_qp *qp, struct odp_swqe *swqe, u32 len);
 void odp_requester_seek(struct odp_qp *qp, u32 psn);
 bool odp_requester_go_back(struct odp_qp *qp);
 void odp_requester_progress(struct odp_qp *qp);
@@ -484,6 +531,9 @@ void odp_responder_init(struct odp_qp *qp);
 void odp_responder_reset(struct odp_qp *qp);
 void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome);
 u32 odp_request_npsns(const struct odp_qp *qp, const struct odp_packet *pkt);
+bool odp_responder_push(struct odp_qp *qp, struct odp_cqe *cqe,
+			bool solicited);
+void odp_responder_recv_error(struct odp_qp *qp, enum ib_wc_status status);
 void odp_responder_stop(struct odp_qp *qp);
 
 #endif /* ODP_QP_H */

@@ -16,11 +16,12 @@ static u64 odp_sge_length(const struct odp_sge *sge, u32 num_sge)
 	return length;
 }
 
-static bool odp_swqe_opcode_ok(u8 opcode)
+static bool odp_swqe_opcode_ok(const struct odp_qp *qp, u8 opcode)
 {
 	switch (opcode) {
 	case IB_WR_SEND:
 	case IB_WR_SEND_WITH_IMM:
+		return true;
 	case IB_WR_SEND_WITH_INV:
 	case IB_WR_RDMA_WRITE:
 	case IB_WR_RDMA_WRITE_WITH_IMM:
@@ -29,7 +30,7 @@ static bool odp_swqe_opcode_ok(u8 opcode)
 	case IB_WR_ATOMIC_FETCH_AND_ADD:
 	case IB_WR_BIND_MW:
 	case IB_WR_LOCAL_INV:
-		return true;
+		return !odp_qp_is_datagram(qp);
 	default:
 		return false;
 	}
@@ -45,16 +46,41 @@ static bool odp_swqe_local_ok(const struct odp_send_wqe *wqe)
 	       !(wqe->flags & (IB_SEND_SOLICITED | IB_SEND_INLINE));
 }
 
+/* The address may go from now on: a datagram has its own. */
+static bool odp_swqe_find_av(struct odp_qp *qp, struct odp_swqe *swqe)
+{
+	struct xarray *ahs = &qp->dev->ahs;
+	struct odp_av *av = odp_swqe_av(&qp->sq, swqe);
+	struct odp_ah *ah;
+	bool found;
+
+	xa_lock(ahs);
+	ah = xa_load(ahs, swqe->wqe.ah);
+	found = ah && ah->ib.pd == qp->ib.pd;
+	if (found)
+		*av = ah->av;
+	xa_unlock(ahs);
+	if (!found)
+		return false;
+	av->sport = htons(rdma_get_udp_sport(av->flow_label, qp->ib.qp_num,
+					     swqe->wqe.remote_qpn &
+					     ODP_QPN_MASK));
+	return true;
+}
+
 /* Checks a copy and finds its length; a bad one fails when its turn comes. */
-static void odp_swqe_check(const struct odp_sq *sq, struct odp_swqe *swqe)
+static void odp_swqe_check(struct odp_qp *qp, struct odp_swqe *swqe)
 {
 	const struct odp_send_wqe *wqe = &swqe->wqe;
+	const struct odp_sq *sq = &qp->sq;
+	bool datagram = odp_qp_is_datagram(qp);
 	u64 length;
 
 	swqe->length = 0;
 	swqe->npsns = 0;
 	swqe->status = IB_WC_LOC_QP_OP_ERR;
-	if (!odp_swqe_opcode_ok(wqe->opcode) || wqe->flags & ~ODP_SEND_FLAGS ||
+	if (!odp_swqe_opcode_ok(qp, wqe->opcode) ||
+	    wqe->flags & ~ODP_SEND_FLAGS ||
 	    (odp_swqe_is_local(swqe) && !odp_swqe_local_ok(wqe)))
 		return;
 	if (wqe->flags & IB_SEND_INLINE) {
@@ -67,23 +93,26 @@ static void odp_swqe_check(const struct odp_sq *sq, struct odp_swqe *swqe)
 			return;
 		length = odp_sge_length(odp_swqe_sge(swqe), wqe->num_sge);
 	}
+	if (datagram && !odp_swqe_find_av(qp, swqe))
+		return;
 	swqe->status = IB_WC_LOC_LEN_ERR;
-	if (length > ODP_MAX_MSG_SIZE ||
+	if (length > (datagram ? qp->mtu : ODP_MAX_MSG_SIZE) ||
 	    (odp_swqe_is_atomic(swqe) && length != sizeof(u64)))
 		return;
 	swqe->length = length;
 	swqe->status = IB_WC_SUCCESS;
 }
 
-static void odp_swqe_take(struct odp_sq *sq, u32 index)
+static void odp_swqe_take(struct odp_qp *qp, u32 index)
 {
+	struct odp_sq *sq = &qp->sq;
 	const struct odp_send_wqe *entry = odp_kring_entry(&sq->kring, index);
 	struct odp_swqe *swqe = odp_sq_entry(sq, index);
 
 	odp_kring_copy(&swqe->wqe, entry, sizeof(*entry));
 	odp_kring_copy(swqe + 1, entry + 1,
 		       sq->kring.stride - sizeof(*entry));
-	odp_swqe_check(sq, swqe);
+	odp_swqe_check(qp, swqe);
 }
 
 /**
@@ -109,7 +138,7 @@ int odp_sq_take(struct odp_qp *qp)
 	if (user - tail > sq->kring.depth - (tail - odp_sq_head(sq)))
 		goto out;
 	for (; tail != user; tail++)
-		odp_swqe_take(sq, tail);
+		odp_swqe_take(qp, tail);
 	/* Pairs with odp_sq_tail(). */
 	smp_store_release(&sq->tail, tail);
 	err = 0;

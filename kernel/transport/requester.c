@@ -359,7 +359,15 @@ static u8 odp_req_opcode(const struct odp_swqe *swqe, bool first, bool last)
 		       IB_OPCODE_RC_SEND_MIDDLE;
 }
 
-static int odp_req_gather(struct odp_qp *qp, struct odp_swqe *swqe, u32 len)
+/**
+ * odp_requester_gather - fills odp_requester.skb
+ * @qp: The queue pair. Requester only.
+ * @swqe: The request that has the data, from odp_requester.offset on.
+ * @len: Bytes of payload.
+ *
+ * Return: as odp_sg_copy().
+ */
+int odp_requester_gather(struct odp_qp *qp, struct odp_swqe *swqe, u32 len)
 {
 	struct odp_requester *req = &qp->req;
 	void *buf = odp_packet_payload(req->skb, len);
@@ -403,7 +411,7 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 		req->skb = odp_packet_new(qp, &spec);
 	/* Without memory for it, it is a packet that got lost. */
 	if (req->skb) {
-		err = odp_req_gather(qp, swqe, len);
+		err = odp_requester_gather(qp, swqe, len);
 		if (err)
 			return err;
 	}
@@ -597,6 +605,8 @@ static int odp_req_step(struct odp_qp *qp)
 {
 	int did;
 
+	if (odp_qp_is_datagram(qp))
+		return odp_datagram_send(qp);
 	/* What pages are held for comes first: the next request of the two. */
 	if (qp->req.half.pins && !qp->req.missed_answer) {
 		did = odp_req_send(qp);

@@ -87,23 +87,34 @@ static void odp_resp_nak(struct odp_qp *qp, u8 syndrome)
 	odp_responder_ack(qp, qp->resp.epsn, syndrome);
 }
 
-static bool odp_resp_push(struct odp_qp *qp, struct odp_cqe *cqe,
-			  bool solicited)
+/**
+ * odp_responder_push - completes the receive request in use
+ * @qp: The queue pair. Responder only.
+ * @cqe: How; what says whose it is gets filled in.
+ * @solicited: As for odp_cq_push().
+ *
+ * Return: as odp_cq_push().
+ */
+bool odp_responder_push(struct odp_qp *qp, struct odp_cqe *cqe,
+			bool solicited)
 {
 	cqe->wr_id = qp->resp.rwqe->wr_id;
 	cqe->qp_num = qp->ib.qp_num;
-	cqe->src_qp = qp->dest_qpn;
 	qp->resp.have_rwqe = false;
 	return odp_cq_push(odp_qp_recv_cq(qp), cqe, solicited);
 }
 
-/* Completes the receive request in use with an error, if there is one. */
-static void odp_resp_recv_error(struct odp_qp *qp, enum ib_wc_status status)
+/**
+ * odp_responder_recv_error - completes the receive request in use, if there is one
+ * @qp: The queue pair. Responder only.
+ * @status: The error.
+ */
+void odp_responder_recv_error(struct odp_qp *qp, enum ib_wc_status status)
 {
 	struct odp_cqe cqe = { .status = status, .opcode = IB_WC_RECV };
 
 	if (qp->resp.have_rwqe)
-		odp_resp_push(qp, &cqe, true);
+		odp_responder_push(qp, &cqe, true);
 }
 
 /*
@@ -117,7 +128,7 @@ static void odp_resp_fail(struct odp_qp *qp, u8 syndrome,
 
 	odp_resp_nak(qp, syndrome);
 	if (qp->resp.have_rwqe)
-		odp_resp_recv_error(qp, status);
+		odp_responder_recv_error(qp, status);
 	else
 		odp_qp_event(qp, access ? IB_EVENT_QP_ACCESS_ERR :
 					  IB_EVENT_QP_REQ_ERR);
@@ -167,7 +178,7 @@ static bool odp_resp_flush(struct odp_qp *qp)
 	skb_queue_purge(&qp->resp.half.rx);
 	odp_resp_drop_packets(&qp->resp);
 	qp->resp.reading = false;
-	odp_resp_recv_error(qp, IB_WC_WR_FLUSH_ERR);
+	odp_responder_recv_error(qp, IB_WC_WR_FLUSH_ERR);
 	if (qp->ib.srq) {
 		odp_resp_leave_srq(qp);
 		return true;
@@ -175,7 +186,7 @@ static bool odp_resp_flush(struct odp_qp *qp)
 	odp_rq_need_kick(qp, true);
 	while (odp_rq_take(qp, &status)) {
 		qp->resp.have_rwqe = true;
-		odp_resp_recv_error(qp, IB_WC_WR_FLUSH_ERR);
+		odp_responder_recv_error(qp, IB_WC_WR_FLUSH_ERR);
 		if (!--budget)
 			return false;
 	}
@@ -227,6 +238,7 @@ static void odp_resp_complete(struct odp_qp *qp, const struct odp_packet *pkt,
 		.status = IB_WC_SUCCESS,
 		.opcode = opcode,
 		.byte_len = len,
+		.src_qp = qp->dest_qpn,
 	};
 
 	if (pkt->flags & ODP_PKT_IMM) {
@@ -236,7 +248,7 @@ static void odp_resp_complete(struct odp_qp *qp, const struct odp_packet *pkt,
 		cqe.wc_flags = ODP_WC_WITH_INV;
 		cqe.invalidated_rkey = odp_packet_invalidate(pkt);
 	}
-	if (!odp_resp_push(qp, &cqe, pkt->bth->flags & ODP_BTH_SOLICITED))
+	if (!odp_responder_push(qp, &cqe, pkt->bth->flags & ODP_BTH_SOLICITED))
 		odp_qp_fail(qp);
 }
 
@@ -642,7 +654,8 @@ static int odp_resp_step(struct odp_qp *qp)
 	skb = odp_half_peek(half);
 	if (!skb)
 		return 0;
-	err = odp_resp_request(qp, odp_packet(skb));
+	err = odp_qp_is_datagram(qp) ? odp_datagram_receive(qp, skb) :
+				       odp_resp_request(qp, odp_packet(skb));
 	if (err)
 		return err;
 	qp->resp.taken = 0;

@@ -17,6 +17,11 @@
 #define ODP_HEADROOM		ALIGN(MAX_HEADER + 48, 16)
 #define ODP_PSN_MASK		0xffffffU
 #define ODP_QPN_MASK		0xffffffU
+/* The queue pairs that are attached to the group that a datagram is for */
+#define ODP_QPN_MULTICAST	0xffffffU
+
+/* struct odp_bth.opcode */
+#define ODP_BTH_SERVICE_MASK	0xe0
 
 /* struct odp_bth.flags */
 #define ODP_BTH_SOLICITED	0x80
@@ -30,7 +35,7 @@
 
 /**
  * struct odp_bth - base transport header
- * @opcode: &enum for RC: IB_OPCODE_RC_*.
+ * @opcode: IB_OPCODE_*: the service in the upper 3 bits.
  * @flags: Solicited event, migration state, pad count, version.
  * @pkey: Partition key.
  * @qpn: Destination queue pair, below eight reserved bits.
@@ -55,6 +60,16 @@ struct odp_reth {
 	__be32 rkey;
 	__be32 len;
 } __packed;
+
+/**
+ * struct odp_deth - datagram extended transport header
+ * @qkey: Q_Key.
+ * @src_qpn: Source queue pair, below eight reserved bits.
+ */
+struct odp_deth {
+	__be32 qkey;
+	__be32 src_qpn;
+};
 
 /**
  * struct odp_atomic_eth - atomic extended transport header

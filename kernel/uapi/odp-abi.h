@@ -95,6 +95,10 @@ struct odp_sge {
  * @bind_length: IBV_WR_BIND_MW: bytes; 0 unbinds a window of type 1.
  * @bind_key: The same: local key of the region.
  * @bind_access: The same: the values of IBV_ACCESS_REMOTE_* and ZERO_BASED.
+ * @ah: Datagrams: number of the address handle, see &struct odp_create_ah_resp.
+ * @remote_qpn: Datagrams: the queue pair they go to.
+ * @remote_qkey: Datagrams: the Q_Key they carry; with the highest bit set it is
+ *	the own queue pair's in its place.
  * @reserved: Zero.
  *
  * The entries are sq_stride bytes apart. The kernel takes entries when user
@@ -126,7 +130,10 @@ struct odp_send_wqe {
 			__u32 bind_access;
 		};
 	};
-	__u32 reserved[4];
+	__u32 ah;
+	__u32 remote_qpn;
+	__u32 remote_qkey;
+	__u32 reserved;
 };
 
 /**
@@ -187,6 +194,16 @@ struct odp_cqe {
 	__aligned_u64 timestamp;
 	__aligned_u64 wallclock;
 	__u32 reserved2[2];
+};
+
+/**
+ * struct odp_create_ah_resp - response to CREATE_AH
+ * @ah: What send requests name the address handle by, in its protection domain.
+ * @reserved: Zero.
+ */
+struct odp_create_ah_resp {
+	__u32 ah;
+	__u32 reserved;
 };
 
 /**

@@ -68,14 +68,41 @@ int odp_av_init(struct odp_av *av, const struct rdma_ah_attr *attr)
 	return 0;
 }
 
-int odp_create_ah(struct ib_ah *ah, struct rdma_ah_init_attr *init,
+int odp_create_ah(struct ib_ah *ib, struct rdma_ah_init_attr *init,
 		  struct ib_udata *udata)
 {
-	return odp_av_init(&container_of(ah, struct odp_ah, ib)->av,
-			   init->ah_attr);
+	return odp_av_init(&to_odp_ah(ib)->av, init->ah_attr);
 }
 
-int odp_destroy_ah(struct ib_ah *ah, u32 flags)
+/* User space names it by a number in its send requests. */
+int odp_create_user_ah(struct ib_ah *ib, struct rdma_ah_init_attr *init,
+		       struct ib_udata *udata)
 {
+	struct odp_dev *dev = to_odp_dev(ib->device);
+	struct odp_create_ah_resp resp = {};
+	struct odp_ah *ah = to_odp_ah(ib);
+	int err;
+
+	err = odp_create_ah(ib, init, udata);
+	if (err)
+		return err;
+	err = xa_alloc_cyclic(&dev->ahs, &ah->number, ah,
+			      XA_LIMIT(1, ODP_MAX_AH - 1), &dev->next_ah,
+			      GFP_KERNEL_ACCOUNT);
+	if (err < 0)
+		return err;
+	resp.ah = ah->number;
+	err = ib_copy_to_udata(udata, &resp, min(sizeof(resp), udata->outlen));
+	if (err)
+		xa_erase(&dev->ahs, ah->number);
+	return err;
+}
+
+int odp_destroy_ah(struct ib_ah *ib, u32 flags)
+{
+	struct odp_ah *ah = to_odp_ah(ib);
+
+	if (ah->number)
+		xa_erase(&to_odp_dev(ib->device)->ahs, ah->number);
 	return 0;
 }

@@ -28,6 +28,9 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 		       IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ |
 		       IB_ODP_SUPPORT_SRQ_RECV | IB_ODP_SUPPORT_ATOMIC;
 
+	const int ud = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
+		       IB_ODP_SUPPORT_SRQ_RECV;
+
 	if (udata->inlen || udata->outlen)
 		return -EINVAL;
 	memset(attr, 0, sizeof(*attr));
@@ -60,8 +63,11 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->max_qp_init_rd_atom = ODP_MAX_RD_ATOMIC;
 	attr->max_res_rd_atom = ODP_MAX_RD_ATOMIC << 20;
 	attr->atomic_cap = IB_ATOMIC_GLOB;
-	attr->max_ah = 1 << 20;
+	attr->max_ah = ODP_MAX_AH - 1;
 	attr->max_dm_size = ODP_MAX_DM_SIZE;
+	attr->max_mcast_grp = ODP_MAX_MEMBERS;
+	attr->max_mcast_qp_attach = ODP_MAX_MEMBERS;
+	attr->max_total_mcast_qp_attach = ODP_MAX_MEMBERS;
 	attr->max_pkeys = 1;
 	attr->cq_caps.max_cq_moderation_count = U16_MAX;
 	attr->cq_caps.max_cq_moderation_period = U16_MAX;
@@ -70,6 +76,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->hca_core_clock = USEC_PER_SEC;
 	attr->odp_caps.general_caps = IB_ODP_SUPPORT | IB_ODP_SUPPORT_IMPLICIT;
 	attr->odp_caps.per_transport_caps.rc_odp_caps = rc;
+	attr->odp_caps.per_transport_caps.ud_odp_caps = ud;
 	return 0;
 }
 
@@ -141,6 +148,7 @@ static void odp_dealloc_driver(struct ib_device *ib)
 
 	odp_net_put(dev);
 	dev_put(dev->ndev);
+	xa_destroy(&dev->ahs);
 	xa_destroy(&dev->windows);
 }
 
@@ -155,11 +163,12 @@ static const struct ib_device_ops odp_device_ops = {
 	.alloc_mw = odp_alloc_mw,
 	.alloc_pd = odp_alloc_pd,
 	.alloc_ucontext = odp_alloc_ucontext,
+	.attach_mcast = odp_attach_mcast,
 	.create_ah = odp_create_ah,
 	.create_cq = odp_create_cq,
 	.create_qp = odp_create_qp,
 	.create_srq = odp_create_srq,
-	.create_user_ah = odp_create_ah,
+	.create_user_ah = odp_create_user_ah,
 	.dealloc_dm = odp_dealloc_dm,
 	.dealloc_driver = odp_dealloc_driver,
 	.dealloc_mw = odp_dealloc_mw,
@@ -170,6 +179,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.destroy_cq = odp_destroy_cq,
 	.destroy_qp = odp_destroy_qp,
 	.destroy_srq = odp_destroy_srq,
+	.detach_mcast = odp_detach_mcast,
 	.disassociate_ucontext = odp_disassociate_ucontext,
 	.get_dma_mr = odp_get_dma_mr,
 	.get_hw_stats = odp_get_hw_stats,
@@ -219,6 +229,7 @@ static void odp_device_init(struct odp_dev *dev)
 			       BIT_ULL(IB_USER_VERBS_CMD_REQ_NOTIFY_CQ);
 	/* Index 0 is never used, so no key is below 2^12. */
 	xa_init_flags(&dev->windows, XA_FLAGS_ALLOC1);
+	xa_init_flags(&dev->ahs, XA_FLAGS_ALLOC1);
 	dev->port_up = odp_port_up(dev->ndev);
 }
 

@@ -17,8 +17,15 @@ static int odp_qp_check_init(const struct ib_qp_init_attr *init)
 {
 	const struct ib_qp_cap *cap = &init->cap;
 
-	if (init->qp_type != IB_QPT_RC || init->create_flags)
+	if (init->create_flags)
 		return -EOPNOTSUPP;
+	switch (init->qp_type) {
+	case IB_QPT_RC:
+	case IB_QPT_UD:
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
 	if (cap->max_send_wr > ODP_MAX_WR || cap->max_send_sge > ODP_MAX_SGE ||
 	    cap->max_inline_data > ODP_MAX_INLINE)
 		return -EINVAL;
@@ -29,8 +36,9 @@ static int odp_qp_check_init(const struct ib_qp_init_attr *init)
 }
 
 /* What is left of a stride behind the header is for any mix of uses. */
-static void odp_sq_layout(struct odp_sq *sq, struct ib_qp_cap *cap)
+static void odp_sq_layout(struct odp_qp *qp, struct ib_qp_cap *cap)
 {
+	struct odp_sq *sq = &qp->sq;
 	u32 room = max_t(u32, cap->max_inline_data,
 			 cap->max_send_sge * sizeof(struct odp_sge));
 
@@ -41,6 +49,8 @@ static void odp_sq_layout(struct odp_sq *sq, struct ib_qp_cap *cap)
 	sq->max_inline = min_t(u32, room, ODP_MAX_INLINE);
 	sq->max_sge = min_t(u32, room / sizeof(struct odp_sge), ODP_MAX_SGE);
 	sq->stride = offsetof(struct odp_swqe, wqe) + sq->kring.stride;
+	if (odp_qp_is_datagram(qp))
+		sq->stride += ALIGN(sizeof(struct odp_av), sizeof(u64));
 
 	cap->max_send_wr = sq->kring.depth;
 	cap->max_send_sge = sq->max_sge;
@@ -156,7 +166,8 @@ int odp_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init,
 	qp->state = IB_QPS_RESET;
 	qp->sig_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
 	mutex_init(&qp->mutex);
-	odp_sq_layout(&qp->sq, &init->cap);
+	INIT_LIST_HEAD(&qp->groups);
+	odp_sq_layout(qp, &init->cap);
 	odp_qp_rq_layout(qp, &init->cap);
 	qp->attr.cap = init->cap;
 
@@ -188,6 +199,7 @@ int odp_destroy_qp(struct ib_qp *ib, struct ib_udata *udata)
 {
 	struct odp_qp *qp = to_odp_qp(ib);
 
+	odp_multicast_detach_all(qp);
 	odp_qp_unnumber(qp);
 	odp_qp_stop(qp);
 	odp_qp_free_queues(qp);
@@ -278,7 +290,7 @@ static int odp_qp_set_path(struct odp_qp *qp, const struct ib_qp_attr *attr,
 }
 
 /*
- * The access flags and the RNR timer may change in any state and are read
+ * The access flags, the Q_Key and the RNR timer may change in any state and are read
  * without a lock; a packet under way may still meet the old ones. The others
  * change in states in which nobody reads them.
  */
@@ -289,6 +301,8 @@ static void odp_qp_set_limits(struct odp_qp *qp, const struct ib_qp_attr *attr,
 		qp->attr.qp_access_flags = attr->qp_access_flags;
 		WRITE_ONCE(qp->access, attr->qp_access_flags);
 	}
+	if (mask & IB_QP_QKEY)
+		WRITE_ONCE(qp->attr.qkey, attr->qkey);
 	if (mask & IB_QP_MIN_RNR_TIMER)
 		WRITE_ONCE(qp->attr.min_rnr_timer, attr->min_rnr_timer);
 	if (mask & IB_QP_MAX_QP_RD_ATOMIC)
@@ -342,6 +356,8 @@ static int odp_modify_qp_locked(struct odp_qp *qp, struct ib_qp_attr *attr,
 		err = odp_qp_set_path(qp, attr, mask);
 	if (err)
 		return err;
+	if (new == IB_QPS_RTR && odp_qp_is_datagram(qp))
+		qp->mtu = ib_mtu_enum_to_int(odp_device_mtu(qp->dev));
 	odp_qp_set_psns(qp, attr, mask);
 	odp_qp_set_limits(qp, attr, mask);
 	return new != old ? odp_qp_enter(qp, old, new) : 0;

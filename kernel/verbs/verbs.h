@@ -29,11 +29,6 @@ struct odp_pd {
 	struct ib_pd ib;
 };
 
-struct odp_ah {
-	struct ib_ah ib;
-	struct odp_av av;
-};
-
 /**
  * struct odp_mw - a memory window
  * @ib: The RDMA core's part.
@@ -106,7 +101,9 @@ extern const struct uapi_definition odp_uapi_defs[];
 int odp_av_init(struct odp_av *av, const struct rdma_ah_attr *attr);
 int odp_create_ah(struct ib_ah *ah, struct rdma_ah_init_attr *init,
 		  struct ib_udata *udata);
-int odp_destroy_ah(struct ib_ah *ah, u32 flags);
+int odp_create_user_ah(struct ib_ah *ib, struct rdma_ah_init_attr *init,
+		       struct ib_udata *udata);
+int odp_destroy_ah(struct ib_ah *ib, u32 flags);
 
 /* cq.c */
 int odp_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr,

@@ -14,11 +14,14 @@
 #include <infiniband/kern-abi.h>
 #include <odp-abi.h>
 
+#define _STRUCT_odp_create_ah_resp struct {}
 #define _STRUCT_odp_create_cq_resp struct {}
 #define _STRUCT_odp_create_qp_resp struct {}
 #define _STRUCT_odp_create_srq_resp struct {}
 #define _STRUCT_odp_resize_cq struct {}
 
+DECLARE_DRV_CMD(odp_cmd_create_ah, IB_USER_VERBS_CMD_CREATE_AH,
+		empty, odp_create_ah_resp);
 DECLARE_DRV_CMD(odp_cmd_create_cq, IB_USER_VERBS_CMD_CREATE_CQ,
 		empty, odp_create_cq_resp);
 DECLARE_DRV_CMD(odp_cmd_create_qp, IB_USER_VERBS_CMD_CREATE_QP,

@@ -10,6 +10,7 @@
 #include "builder.h"
 #include "compat.h"
 #include "mw.h"
+#include "pd.h"
 #include "qp.h"
 
 static struct odp_sq *to_sq(struct ibv_qp_ex *qpx)
@@ -144,6 +145,18 @@ static void wr_atomic_fetch_add(struct ibv_qp_ex *qpx, uint32_t rkey,
 	});
 }
 
+static void wr_set_ud_addr(struct ibv_qp_ex *qpx, struct ibv_ah *ah,
+			   uint32_t remote_qpn, uint32_t remote_qkey)
+{
+	struct odp_sq *sq = to_sq(qpx);
+
+	if (!sq->wqe)
+		return;
+	sq->wqe->ah = to_odp_ah(ah)->number;
+	sq->wqe->remote_qpn = remote_qpn;
+	sq->wqe->remote_qkey = remote_qkey;
+}
+
 static void wr_set_sge_list(struct ibv_qp_ex *qpx, size_t num_sge,
 			    const struct ibv_sge *sges)
 {
@@ -220,6 +233,20 @@ static void wr_abort(struct ibv_qp_ex *qpx)
 	odp_sq_stop(sq);
 }
 
+static uint64_t supported_ops(enum ibv_qp_type type)
+{
+	const uint64_t sends = IBV_QP_EX_WITH_SEND |
+			       IBV_QP_EX_WITH_SEND_WITH_IMM;
+
+	if (type == IBV_QPT_UD)
+		return sends;
+	return sends | IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_RDMA_WRITE |
+	       IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
+	       IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
+	       IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD | IBV_QP_EX_WITH_LOCAL_INV |
+	       IBV_QP_EX_WITH_BIND_MW | IBV_QP_EX_WITH_SEND_WITH_INV;
+}
+
 /**
  * odp_builder_init - make the builders of a queue pair available
  * @vqp: The queue pair, after the kernel created it.
@@ -229,19 +256,9 @@ static void wr_abort(struct ibv_qp_ex *qpx)
  */
 int odp_builder_init(struct verbs_qp *vqp, uint64_t send_ops_flags)
 {
-	const uint64_t supported = IBV_QP_EX_WITH_SEND |
-				   IBV_QP_EX_WITH_SEND_WITH_IMM |
-				   IBV_QP_EX_WITH_RDMA_READ |
-				   IBV_QP_EX_WITH_RDMA_WRITE |
-				   IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
-				   IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
-				   IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD |
-				   IBV_QP_EX_WITH_LOCAL_INV |
-				   IBV_QP_EX_WITH_BIND_MW |
-				   IBV_QP_EX_WITH_SEND_WITH_INV;
 	struct ibv_qp_ex *qpx = &vqp->qp_ex;
 
-	if (send_ops_flags & ~supported)
+	if (send_ops_flags & ~supported_ops(vqp->qp.qp_type))
 		return EOPNOTSUPP;
 
 	qpx->wr_send = wr_send;
@@ -254,6 +271,7 @@ int odp_builder_init(struct verbs_qp *vqp, uint64_t send_ops_flags)
 	qpx->wr_atomic_fetch_add = wr_atomic_fetch_add;
 	qpx->wr_local_inv = wr_local_inv;
 	qpx->wr_bind_mw = wr_bind_mw;
+	qpx->wr_set_ud_addr = wr_set_ud_addr;
 	qpx->wr_set_sge = wr_set_sge;
 	qpx->wr_set_sge_list = wr_set_sge_list;
 	qpx->wr_set_inline_data = wr_set_inline_data;

@@ -4,10 +4,8 @@
 #include <stdlib.h>
 
 #include <infiniband/cmd_ioctl.h>
-#include <infiniband/driver.h>
 
-#include <odp-abi.h>
-
+#include "abi.h"
 #include "pd.h"
 
 struct ibv_pd *odp_alloc_pd(struct ibv_context *context)
@@ -158,28 +156,31 @@ int odp_dealloc_td(struct ibv_td *ibtd)
 
 struct ibv_ah *odp_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
 {
-	struct ib_uverbs_create_ah_resp resp;
-	struct ibv_ah *ah;
+	struct odp_cmd_create_ah_resp resp = {};
+	struct odp_ah *ah;
 	int ret;
 
 	ah = calloc(1, sizeof(*ah));
 	if (!ah)
 		return NULL;
 
-	ret = ibv_cmd_create_ah(pd, ah, attr, &resp, sizeof(resp));
-	if (!ret)
-		return ah;
+	ret = ibv_cmd_create_ah(pd, &ah->ah, attr, &resp.ibv_resp,
+				sizeof(resp));
+	if (!ret) {
+		ah->number = resp.drv_payload.ah;
+		return &ah->ah;
+	}
 
 	free(ah);
 	errno = ret;
 	return NULL;
 }
 
-int odp_destroy_ah(struct ibv_ah *ah)
+int odp_destroy_ah(struct ibv_ah *ibah)
 {
-	int ret = ibv_cmd_destroy_ah(ah);
+	int ret = ibv_cmd_destroy_ah(ibah);
 
 	if (!ret)
-		free(ah);
+		free(to_odp_ah(ibah));
 	return ret;
 }

@@ -52,6 +52,21 @@ struct ibv_pd *odp_import_pd(struct ibv_context *context, uint32_t handle);
 void odp_unimport_pd(struct ibv_pd *ibpd);
 int odp_dealloc_pd(struct ibv_pd *ibpd);
 
+/**
+ * struct odp_ah - an address handle
+ * @ah: The part of libibverbs.
+ * @number: What send requests name it by.
+ */
+struct odp_ah {
+	struct ibv_ah ah;
+	uint32_t number;
+};
+
+static inline struct odp_ah *to_odp_ah(struct ibv_ah *ibah)
+{
+	return container_of(ibah, struct odp_ah, ah);
+}
+
 struct ibv_ah *odp_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr);
 int odp_destroy_ah(struct ibv_ah *ah);
 

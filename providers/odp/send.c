@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "mw.h"
+#include "pd.h"
 #include "qp.h"
 #include "send.h"
 
@@ -12,9 +13,10 @@ enum {
 	HAS_REMOTE = 1 << 1,
 	HAS_IMM = 1 << 2,
 	IS_ATOMIC = 1 << 3,
-	HAS_INVALIDATE = 1 << 4,
-	IS_BIND = 1 << 5,
-	NO_DATA = 1 << 6,
+	HAS_ADDRESS = 1 << 4,
+	HAS_INVALIDATE = 1 << 5,
+	IS_BIND = 1 << 6,
+	NO_DATA = 1 << 7,
 };
 
 static unsigned int traits(enum ibv_wr_opcode opcode)
@@ -50,12 +52,16 @@ static int fill_bind(struct odp_send_wqe *wqe, const struct ibv_send_wr *wr)
 			    &wr->bind_mw.bind_info);
 }
 
-static int fill_header(struct odp_send_wqe *wqe, const struct ibv_send_wr *wr)
+static int fill_header(struct odp_send_wqe *wqe, const struct ibv_send_wr *wr,
+		       enum ibv_qp_type qp_type)
 {
 	unsigned int all_flags = IBV_SEND_FENCE | IBV_SEND_SIGNALED;
 	unsigned int has = traits(wr->opcode);
 	int ret = 0;
 
+	if (qp_type == IBV_QPT_UD)
+		has = has & (HAS_REMOTE | IS_ATOMIC | HAS_INVALIDATE | IS_BIND) ?
+			      0 : has | HAS_ADDRESS;
 	if (!(has & NO_DATA))
 		all_flags |= IBV_SEND_SOLICITED | IBV_SEND_INLINE;
 	if (!has || wr->send_flags & ~all_flags)
@@ -73,6 +79,11 @@ static int fill_header(struct odp_send_wqe *wqe, const struct ibv_send_wr *wr)
 	if (has & HAS_REMOTE) {
 		wqe->rkey = wr->wr.rdma.rkey;
 		wqe->remote_addr = wr->wr.rdma.remote_addr;
+	}
+	if (has & HAS_ADDRESS) {
+		wqe->ah = to_odp_ah(wr->wr.ud.ah)->number;
+		wqe->remote_qpn = wr->wr.ud.remote_qpn;
+		wqe->remote_qkey = wr->wr.ud.remote_qkey;
 	}
 	if (has & IS_ATOMIC) {
 		wqe->rkey = wr->wr.atomic.rkey;
@@ -96,7 +107,8 @@ static int fill_inline(const struct odp_sq *sq, struct odp_send_wqe *wqe,
 	return ret;
 }
 
-static int post_one(struct odp_sq *sq, const struct ibv_send_wr *wr)
+static int post_one(struct odp_sq *sq, const struct ibv_send_wr *wr,
+		    enum ibv_qp_type qp_type)
 {
 	struct odp_send_wqe *wqe = odp_sq_slot(sq);
 	int ret;
@@ -104,7 +116,7 @@ static int post_one(struct odp_sq *sq, const struct ibv_send_wr *wr)
 	if (!wqe)
 		return ENOMEM;
 
-	ret = fill_header(wqe, wr);
+	ret = fill_header(wqe, wr, qp_type);
 	if (ret)
 		return ret;
 
@@ -131,7 +143,7 @@ int odp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 
 	odp_sq_start(sq);
 	for (; wr; wr = wr->next) {
-		ret = post_one(sq, wr);
+		ret = post_one(sq, wr, ibqp->qp_type);
 		if (ret) {
 			*bad_wr = wr;
 			break;
