@@ -31,11 +31,13 @@
  *	odp_window.lock (bh)		an access through a memory window
  *	odp_leaf.lock (bh)		an access; nothing is taken inside
  *	odp_fault_lock (bh)		leaf of the order
- *	odp_sq.lock			taking send requests from the ring
+ *	odp_sq.lock			taking send requests from the ring; of
+ *					kernel users (irq): posting them
+ *	odp_rq.post_lock (irq)		the same; nothing is taken inside
  *	odp_dev.ahs.xa_lock		nothing is taken inside
  *	odp_qp.lock (bh)		state; nothing is taken inside
  *	odp_srq.lock (bh)		taking receive requests; nothing inside
- *	odp_cqueue.lock (bh)		completions; nothing is taken inside
+ *	odp_cqueue.lock (irq)		completions; nothing is taken inside
  */
 #ifndef ODP_H
 #define ODP_H

@@ -13,6 +13,7 @@
 #include <linux/ktime.h>
 
 #include "cqueue.h"
+#include "qp.h"
 
 /* Moderation: does the event wait for more completions? */
 static bool odp_cq_hold_event(struct odp_cq *cq)
@@ -51,15 +52,16 @@ static void odp_cq_event(struct odp_cq *cq)
 /* An event that waits for completions waits no longer. */
 static void odp_cq_release_event(struct odp_cq *cq)
 {
+	unsigned long flags;
 	bool event;
 
-	spin_lock_bh(&cq->lock);
+	spin_lock_irqsave(&cq->lock, flags);
 	event = cq->held;
 	if (event) {
 		cq->held = 0;
 		cq->armed = 0;
 	}
-	spin_unlock_bh(&cq->lock);
+	spin_unlock_irqrestore(&cq->lock, flags);
 	if (event)
 		odp_cq_event(cq);
 }
@@ -81,10 +83,12 @@ static enum hrtimer_restart odp_cq_timer_fired(struct hrtimer *timer)
  */
 void odp_cq_moderate(struct odp_cq *cq, u16 count, u16 us)
 {
-	spin_lock_bh(&cq->lock);
+	unsigned long flags;
+
+	spin_lock_irqsave(&cq->lock, flags);
 	cq->event_count = us ? count : 0;
 	cq->event_us = us;
-	spin_unlock_bh(&cq->lock);
+	spin_unlock_irqrestore(&cq->lock, flags);
 	odp_cq_release_event(cq);
 }
 
@@ -121,12 +125,13 @@ void odp_cq_stop(struct odp_cq *cq)
 struct odp_mmap *odp_cq_set_spare(struct odp_cq *cq,
 				  const struct odp_cq_ring *spare)
 {
+	unsigned long flags;
 	struct odp_mmap *left;
 
-	spin_lock_bh(&cq->lock);
+	spin_lock_irqsave(&cq->lock, flags);
 	left = cq->spare.mmap;
 	cq->spare = *spare;
-	spin_unlock_bh(&cq->lock);
+	spin_unlock_irqrestore(&cq->lock, flags);
 	return left;
 }
 
@@ -142,9 +147,10 @@ struct odp_mmap *odp_cq_set_spare(struct odp_cq *cq,
 int odp_cq_use_spare(struct odp_cq *cq, struct odp_mmap **left)
 {
 	const struct odp_kring *kring = &cq->spare.kring;
+	unsigned long flags;
 	int err = -EINVAL;
 
-	spin_lock_bh(&cq->lock);
+	spin_lock_irqsave(&cq->lock, flags);
 	if (cq->spare.mmap &&
 	    cq->produced - odp_kring_user_index(kring) <= kring->depth) {
 		odp_kring_set_kernel_index(kring, cq->produced);
@@ -154,7 +160,7 @@ int odp_cq_use_spare(struct odp_cq *cq, struct odp_mmap **left)
 	}
 	*left = cq->spare.mmap;
 	cq->spare.mmap = NULL;
-	spin_unlock_bh(&cq->lock);
+	spin_unlock_irqrestore(&cq->lock, flags);
 	return err;
 }
 
@@ -194,11 +200,12 @@ static void odp_cq_stamp(struct odp_cqe *cqe)
 bool odp_cq_push(struct odp_cq *cq, struct odp_cqe *cqe, bool solicited)
 {
 	const struct odp_kring *kring = &cq->ring.kring;
+	unsigned long flags;
 	bool event = false;
 	bool first = false;
 	bool ok;
 
-	spin_lock_bh(&cq->lock);
+	spin_lock_irqsave(&cq->lock, flags);
 	ok = !cq->overrun &&
 	     cq->produced - odp_kring_user_index(kring) < kring->depth;
 	if (ok) {
@@ -212,7 +219,7 @@ bool odp_cq_push(struct odp_cq *cq, struct odp_cqe *cqe, bool solicited)
 		first = !cq->overrun;
 		cq->overrun = true;
 	}
-	spin_unlock_bh(&cq->lock);
+	spin_unlock_irqrestore(&cq->lock, flags);
 
 	if (event)
 		odp_cq_event(cq);
@@ -224,13 +231,68 @@ bool odp_cq_push(struct odp_cq *cq, struct odp_cqe *cqe, bool solicited)
 /**
  * odp_cq_arm - asks for an event
  * @cq: The queue.
- * @flags: IB_CQ_SOLICITED or IB_CQ_NEXT_COMP; the wider one wins if both were
- *	asked for since the last event.
+ * @how: IB_CQ_SOLICITED or IB_CQ_NEXT_COMP; the wider one wins if both were
+ *	asked for since the last event. Maybe IB_CQ_REPORT_MISSED_EVENTS.
+ *
+ * Return: 1 if missed ones are to be reported and the queue is not empty, else 0.
  */
-void odp_cq_arm(struct odp_cq *cq, unsigned int flags)
+int odp_cq_arm(struct odp_cq *cq, enum ib_cq_notify_flags how)
 {
-	spin_lock_bh(&cq->lock);
+	unsigned long flags;
+	bool missed;
+
+	spin_lock_irqsave(&cq->lock, flags);
 	if (cq->armed != IB_CQ_NEXT_COMP)
-		cq->armed = flags & IB_CQ_SOLICITED_MASK;
-	spin_unlock_bh(&cq->lock);
+		cq->armed = how & IB_CQ_SOLICITED_MASK;
+	missed = how & IB_CQ_REPORT_MISSED_EVENTS &&
+		 cq->produced != odp_kring_user_index(&cq->ring.kring);
+	spin_unlock_irqrestore(&cq->lock, flags);
+	return missed;
+}
+
+/* False: it is of a queue pair that is gone, which leaves nothing behind. */
+static bool odp_cqe_to_wc(const struct odp_cqe *cqe, struct ib_wc *wc)
+{
+	struct odp_qp *qp = odp_qp_get(cqe->qp_num);
+
+	if (!qp)
+		return false;
+	*wc = (struct ib_wc){
+		.wr_id = cqe->wr_id,
+		.status = cqe->status,
+		.opcode = cqe->opcode,
+		.vendor_err = cqe->vendor_err,
+		.byte_len = cqe->byte_len,
+		.qp = &qp->ib,
+		.ex.imm_data = cqe->imm_data,
+		.src_qp = cqe->src_qp,
+		.wc_flags = cqe->wc_flags,
+		.port_num = 1,
+	};
+	odp_qp_put(qp);
+	return true;
+}
+
+/**
+ * odp_cq_poll - takes completions, as user space does by itself
+ * @cq: The queue, of the kernel's, whose ring nobody else has.
+ * @num: How many at most.
+ * @wc: Filled in.
+ *
+ * Any context. Return: how many.
+ */
+int odp_cq_poll(struct odp_cq *cq, int num, struct ib_wc *wc)
+{
+	const struct odp_kring *kring = &cq->ring.kring;
+	unsigned long flags;
+	u32 consumed;
+	int n = 0;
+
+	spin_lock_irqsave(&cq->lock, flags);
+	consumed = kring->ring->user_index;
+	while (n < num && consumed != cq->produced)
+		n += odp_cqe_to_wc(odp_kring_entry(kring, consumed++), &wc[n]);
+	kring->ring->user_index = consumed;
+	spin_unlock_irqrestore(&cq->lock, flags);
+	return n;
 }

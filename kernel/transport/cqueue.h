@@ -13,8 +13,8 @@
 
 /**
  * struct odp_cq_ring - the ring of a completion queue
- * @kring: The ring; user space consumes it.
- * @mmap: How user space maps it; owns the memory. NULL: there is none.
+ * @kring: The ring; user space consumes it, or odp_cq_poll().
+ * @mmap: Owns the memory. NULL: there is none.
  */
 struct odp_cq_ring {
 	struct odp_kring kring;
@@ -62,6 +62,7 @@ struct odp_mmap *odp_cq_set_spare(struct odp_cq *cq,
 int odp_cq_use_spare(struct odp_cq *cq, struct odp_mmap **left);
 void odp_cq_moderate(struct odp_cq *cq, u16 count, u16 us);
 bool odp_cq_push(struct odp_cq *cq, struct odp_cqe *cqe, bool solicited);
-void odp_cq_arm(struct odp_cq *cq, unsigned int flags);
+int odp_cq_arm(struct odp_cq *cq, enum ib_cq_notify_flags how);
+int odp_cq_poll(struct odp_cq *cq, int num, struct ib_wc *wc);
 
 #endif /* ODP_CQUEUE_H */

@@ -161,6 +161,21 @@ void odp_half_kick(struct odp_half *half)
 }
 
 /**
+ * odp_half_kick_later - the same, but leaves the work to the workqueue
+ * @half: The half.
+ *
+ * Any context, with any locks held.
+ */
+void odp_half_kick_later(struct odp_half *half)
+{
+	int old = atomic_fetch_or(ODP_HALF_OWNED | ODP_HALF_AGAIN,
+				  &half->state);
+
+	if (!(old & ODP_HALF_OWNED))
+		queue_work(odp_half_wq, &half->work);
+}
+
+/**
  * odp_half_stop - makes a half rest
  * @half: The half.
  *

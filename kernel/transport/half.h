@@ -111,6 +111,7 @@ void odp_half_init(struct odp_half *half,
 		   enum odp_turn (*turn)(struct odp_half *half));
 int odp_half_missed(struct odp_half *half);
 void odp_half_kick(struct odp_half *half);
+void odp_half_kick_later(struct odp_half *half);
 void odp_half_stop(struct odp_half *half);
 void odp_half_unpark(struct odp_half *half);
 void odp_half_start(struct odp_half *half);

@@ -74,6 +74,7 @@ int odp_qp_number(struct odp_qp *qp)
 		return err;
 	}
 	qp->handle = handle;
+	qp->number = qpn;
 	qp->ib.qp_num = qpn;
 	xa_store(&odp_qps, qpn, handle, GFP_KERNEL);
 	return 0;
@@ -87,7 +88,7 @@ void odp_qp_unnumber(struct odp_qp *qp)
 {
 	struct odp_qp_handle *handle = qp->handle;
 
-	xa_erase(&odp_qps, qp->ib.qp_num);
+	xa_erase(&odp_qps, qp->number);
 	odp_qp_put(qp);
 	wait_for_completion(&handle->idle);
 	kfree_rcu(handle, rcu);
@@ -95,17 +96,17 @@ void odp_qp_unnumber(struct odp_qp *qp)
 
 /**
  * odp_qp_get - finds a queue pair
- * @qpn: Its number.
+ * @number: Its number.
  *
  * Return: the queue pair with a reference, or NULL.
  */
-struct odp_qp *odp_qp_get(u32 qpn)
+struct odp_qp *odp_qp_get(u32 number)
 {
 	struct odp_qp_handle *handle;
 	struct odp_qp *qp = NULL;
 
 	rcu_read_lock();
-	handle = xa_load(&odp_qps, qpn);
+	handle = xa_load(&odp_qps, number);
 	if (handle && refcount_inc_not_zero(&handle->ref))
 		qp = handle->qp;
 	rcu_read_unlock();

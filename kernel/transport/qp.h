@@ -123,7 +123,7 @@ static inline bool odp_swqe_is_local(const struct odp_swqe *swqe)
 
 /**
  * struct odp_sq - send queue
- * @lock: Serializes taking requests from the ring: @tail.
+ * @lock: Serializes taking requests from the ring, or posting them: @tail.
  * @kring: The ring.
  * @swqes: Private copies, as many as the ring has entries.
  * @stride: Bytes from one to the next.
@@ -143,6 +143,9 @@ struct odp_sq {
 	u32 tail;
 	u32 head;
 };
+
+#define ODP_SEND_FLAGS	(IB_SEND_FENCE | IB_SEND_SIGNALED | \
+			 IB_SEND_SOLICITED | IB_SEND_INLINE)
 
 /* Where a datagram goes, behind all else of its request */
 static inline struct odp_av *odp_swqe_av(const struct odp_sq *sq,
@@ -188,11 +191,13 @@ struct odp_rwqe {
  * @kring: The ring.
  * @head: Requests taken. Belongs to the responder, or see &struct odp_srq.
  * @max_sge: Of one request.
+ * @post_lock: Serializes posting by the kernel's own users.
  */
 struct odp_rq {
 	struct odp_kring kring;
 	u32 head;
 	u32 max_sge;
+	spinlock_t post_lock;	/* the ring's user_index */
 };
 
 /**
@@ -381,6 +386,8 @@ struct odp_responder {
  * @ib: The RDMA core's part.
  * @dev: The device.
  * @handle: What its number stands for, see qp.c.
+ * @number: What it is found by: ib.qp_num, but of a GSI queue pair, which all have
+ *	the same.
  * @mutex: Serializes modify, query and destroy; protects @attr.
  * @lock: Protects changes of @state, which is read without.
  * @state: enum ib_qp_state.
@@ -404,6 +411,7 @@ struct odp_qp {
 	struct ib_qp ib;
 	struct odp_dev *dev;
 	struct odp_qp_handle *handle;
+	u32 number;
 	struct mutex mutex;	/* attr, modify */
 	spinlock_t lock;	/* state */
 	enum ib_qp_state state;
@@ -448,6 +456,12 @@ static inline bool odp_qp_state_receives(enum ib_qp_state state)
 	return state == IB_QPS_RTR || state == IB_QPS_RTS;
 }
 
+/* May send requests be posted? */
+static inline bool odp_qp_state_posts(enum ib_qp_state state)
+{
+	return state == IB_QPS_RTS || state == IB_QPS_ERR;
+}
+
 static inline struct odp_cq *odp_qp_send_cq(struct odp_qp *qp)
 {
 	return to_odp_cq(qp->ib.send_cq);
@@ -467,7 +481,7 @@ static inline struct ib_pd *odp_qp_recv_pd(struct odp_qp *qp)
 /* qp.c: numbers, state */
 int odp_qp_number(struct odp_qp *qp);
 void odp_qp_unnumber(struct odp_qp *qp);
-struct odp_qp *odp_qp_get(u32 qpn);
+struct odp_qp *odp_qp_get(u32 number);
 void odp_qp_put(struct odp_qp *qp);
 void odp_qp_receive(struct odp_qp *qp, struct sk_buff *skb);
 void odp_qp_init_halves(struct odp_qp *qp);
@@ -485,6 +499,16 @@ int odp_sq_take(struct odp_qp *qp);
 bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status);
 void odp_rq_need_kick(struct odp_qp *qp, bool need);
 void odp_srq_set_limit(struct odp_srq *srq, u32 limit);
+
+void odp_swqe_check(struct odp_qp *qp, struct odp_swqe *swqe);
+void odp_swqe_set_av(struct odp_qp *qp, struct odp_swqe *swqe,
+		     const struct odp_av *av);
+
+/* post.c */
+int odp_sq_post(struct odp_qp *qp, const struct ib_send_wr *wr,
+		const struct ib_send_wr **bad);
+int odp_rq_post(struct odp_rq *rq, const struct ib_recv_wr *wr,
+		const struct ib_recv_wr **bad);
 
 /* datagram.c */
 bool odp_datagram_expected(const struct odp_qp *qp, struct sk_buff *skb);

@@ -36,8 +36,22 @@ static bool odp_swqe_opcode_ok(const struct odp_qp *qp, u8 opcode)
 	}
 }
 
-#define ODP_SEND_FLAGS	(IB_SEND_FENCE | IB_SEND_SIGNALED | \
-			 IB_SEND_SOLICITED | IB_SEND_INLINE)
+/**
+ * odp_swqe_set_av - says where a datagram goes
+ * @qp: The queue pair.
+ * @swqe: The request, with the number of the queue pair that it goes to.
+ * @av: The address, which may go then.
+ */
+void odp_swqe_set_av(struct odp_qp *qp, struct odp_swqe *swqe,
+		     const struct odp_av *av)
+{
+	struct odp_av *copy = odp_swqe_av(&qp->sq, swqe);
+
+	*copy = *av;
+	copy->sport = htons(rdma_get_udp_sport(av->flow_label, qp->ib.qp_num,
+					       swqe->wqe.remote_qpn &
+					       ODP_QPN_MASK));
+}
 
 /* Is there nothing about requests without data that is none of theirs? */
 static bool odp_swqe_local_ok(const struct odp_send_wqe *wqe)
@@ -46,11 +60,9 @@ static bool odp_swqe_local_ok(const struct odp_send_wqe *wqe)
 	       !(wqe->flags & (IB_SEND_SOLICITED | IB_SEND_INLINE));
 }
 
-/* The address may go from now on: a datagram has its own. */
 static bool odp_swqe_find_av(struct odp_qp *qp, struct odp_swqe *swqe)
 {
 	struct xarray *ahs = &qp->dev->ahs;
-	struct odp_av *av = odp_swqe_av(&qp->sq, swqe);
 	struct odp_ah *ah;
 	bool found;
 
@@ -58,18 +70,17 @@ static bool odp_swqe_find_av(struct odp_qp *qp, struct odp_swqe *swqe)
 	ah = xa_load(ahs, swqe->wqe.ah);
 	found = ah && ah->ib.pd == qp->ib.pd;
 	if (found)
-		*av = ah->av;
+		odp_swqe_set_av(qp, swqe, &ah->av);
 	xa_unlock(ahs);
-	if (!found)
-		return false;
-	av->sport = htons(rdma_get_udp_sport(av->flow_label, qp->ib.qp_num,
-					     swqe->wqe.remote_qpn &
-					     ODP_QPN_MASK));
-	return true;
+	return found;
 }
 
-/* Checks a copy and finds its length; a bad one fails when its turn comes. */
-static void odp_swqe_check(struct odp_qp *qp, struct odp_swqe *swqe)
+/**
+ * odp_swqe_check - checks a request and finds its length
+ * @qp: The queue pair.
+ * @swqe: The request. A bad one fails when its turn comes.
+ */
+void odp_swqe_check(struct odp_qp *qp, struct odp_swqe *swqe)
 {
 	const struct odp_send_wqe *wqe = &swqe->wqe;
 	const struct odp_sq *sq = &qp->sq;
@@ -93,8 +104,6 @@ static void odp_swqe_check(struct odp_qp *qp, struct odp_swqe *swqe)
 			return;
 		length = odp_sge_length(odp_swqe_sge(swqe), wqe->num_sge);
 	}
-	if (datagram && !odp_swqe_find_av(qp, swqe))
-		return;
 	swqe->status = IB_WC_LOC_LEN_ERR;
 	if (length > (datagram ? qp->mtu : ODP_MAX_MSG_SIZE) ||
 	    (odp_swqe_is_atomic(swqe) && length != sizeof(u64)))
@@ -113,6 +122,8 @@ static void odp_swqe_take(struct odp_qp *qp, u32 index)
 	odp_kring_copy(swqe + 1, entry + 1,
 		       sq->kring.stride - sizeof(*entry));
 	odp_swqe_check(qp, swqe);
+	if (odp_qp_is_datagram(qp) && !odp_swqe_find_av(qp, swqe))
+		swqe->status = IB_WC_LOC_QP_OP_ERR;
 }
 
 /**
@@ -125,13 +136,11 @@ static void odp_swqe_take(struct odp_qp *qp, u32 index)
 int odp_sq_take(struct odp_qp *qp)
 {
 	struct odp_sq *sq = &qp->sq;
-	enum ib_qp_state state;
 	u32 tail, user;
 	int err = -EINVAL;
 
 	spin_lock(&sq->lock);
-	state = odp_qp_state(qp);
-	if (state != IB_QPS_RTS && state != IB_QPS_ERR)
+	if (!odp_qp_state_posts(odp_qp_state(qp)))
 		goto out;
 	tail = sq->tail;
 	user = odp_kring_user_index(&sq->kring);

@@ -111,7 +111,7 @@ void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
 	struct odp_cqe cqe = {
 		.wr_id = swqe->wqe.wr_id,
 		.byte_len = swqe->length,
-		.qp_num = qp->ib.qp_num,
+		.qp_num = qp->number,
 		.vendor_err = syndrome,
 		.status = status,
 		.opcode = odp_wc_opcode(swqe->wqe.opcode),
@@ -673,12 +673,13 @@ void odp_requester_init(struct odp_qp *qp)
 void odp_requester_reset(struct odp_qp *qp)
 {
 	struct odp_requester *req = &qp->req;
+	unsigned long flags;
 
-	spin_lock(&qp->sq.lock);
+	spin_lock_irqsave(&qp->sq.lock, flags);
 	qp->sq.head = 0;
 	qp->sq.tail = 0;
 	odp_kring_set_kernel_index(&qp->sq.kring, 0);
-	spin_unlock(&qp->sq.lock);
+	spin_unlock_irqrestore(&qp->sq.lock, flags);
 	req->psn = 0;
 	req->max_psn = 0;
 	req->una = 0;

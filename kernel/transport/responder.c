@@ -99,7 +99,7 @@ bool odp_responder_push(struct odp_qp *qp, struct odp_cqe *cqe,
 			bool solicited)
 {
 	cqe->wr_id = qp->resp.rwqe->wr_id;
-	cqe->qp_num = qp->ib.qp_num;
+	cqe->qp_num = qp->number;
 	qp->resp.have_rwqe = false;
 	return odp_cq_push(odp_qp_recv_cq(qp), cqe, solicited);
 }

@@ -366,6 +366,14 @@ int odp_window_invalidate(struct odp_dev *dev, struct ib_pd *pd, u32 qpn,
 	return err;
 }
 
+/* Memory of the kernel itself, for its own users */
+static void odp_kernel_begin(u64 addr, size_t len, struct odp_chunk *chunk)
+{
+	chunk->addr = (void *)(uintptr_t)addr;
+	chunk->len = len;
+	chunk->leaf = NULL;
+}
+
 static void odp_pinned_begin(const struct odp_window *win, u64 addr, size_t len,
 			     struct odp_chunk *chunk)
 {
@@ -390,7 +398,10 @@ static bool odp_window_begin(const struct odp_window *win, u64 addr, size_t len,
 	unsigned long va = offset + win->start;
 
 	if (!win->mirror) {
-		odp_pinned_begin(win, addr, len, chunk);
+		if (win->blocks)
+			odp_pinned_begin(win, addr, len, chunk);
+		else
+			odp_kernel_begin(addr, len, chunk);
 		return true;
 	}
 	if (!odp_mirror_begin(win->mirror, va, len, write, pins, chunk))

@@ -39,7 +39,8 @@ enum odp_window_type {
  * @start: First address in the process.
  * @mirror: Where the memory is found; NULL if it is pinned or the device's.
  * @umem: The pinned pages, or NULL.
- * @blocks: Pinned or device memory: kernel addresses of blocks of equal size.
+ * @blocks: Pinned or device memory: kernel addresses of blocks of equal size. If
+ *	there is no mirror either, addresses are the kernel's own.
  * @block_shift: Log2 of the size of a block.
  * @block_offset: Where in the first block @iova is.
  * @bound: Region: memory windows that are bound to it; negative: it goes.

@@ -98,7 +98,8 @@ static struct odp_mmap *to_odp_mmap(struct rdma_user_mmap_entry *entry)
 
 /**
  * odp_mmap_create - memory that user space can map
- * @udata: Of the command that creates the object it is for.
+ * @udata: Of the command that creates the object it is for; NULL if that is the
+ *	kernel's own, and nobody can map it.
  * @size: Bytes.
  *
  * The memory is charged to the caller's cgroup. Return: it, zeroed, or an
@@ -106,8 +107,7 @@ static struct odp_mmap *to_odp_mmap(struct rdma_user_mmap_entry *entry)
  */
 struct odp_mmap *odp_mmap_create(struct ib_udata *udata, size_t size)
 {
-	struct ib_ucontext *context =
-		rdma_udata_to_uverbs_attr_bundle(udata)->context;
+	struct ib_ucontext *context;
 	struct odp_mmap *mmap;
 	int err = -ENOMEM;
 
@@ -118,6 +118,9 @@ struct odp_mmap *odp_mmap_create(struct ib_udata *udata, size_t size)
 	mmap->mem = __vmalloc(mmap->size, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!mmap->mem)
 		goto err_free;
+	if (!udata)
+		return mmap;
+	context = rdma_udata_to_uverbs_attr_bundle(udata)->context;
 	err = rdma_user_mmap_entry_insert(context, &mmap->entry, mmap->size);
 	if (err)
 		goto err_vfree;
@@ -136,8 +139,10 @@ err_free:
  */
 void odp_mmap_destroy(struct odp_mmap *mmap)
 {
-	if (mmap)
+	if (mmap && mmap->entry.ucontext)
 		rdma_user_mmap_entry_remove(&mmap->entry);
+	else if (mmap)
+		odp_mmap_free(&mmap->entry);
 }
 
 /* The mapping holds the pages by itself. */

@@ -29,6 +29,8 @@ static int odp_cq_ring_create(struct odp_cq_ring *ring, int cqe,
 	ring->kring.depth = depth;
 	ring->kring.stride = sizeof(struct odp_cqe);
 
+	if (!udata)
+		return 0;
 	resp.offset = rdma_user_mmap_get_offset(&ring->mmap->entry);
 	resp.size = ring->mmap->size;
 	resp.depth = depth;
@@ -44,7 +46,7 @@ int odp_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr,
 	struct odp_cq_ring ring;
 	int err;
 
-	if (!udata || attr->flags)
+	if (attr->flags)
 		return -EOPNOTSUPP;
 	err = odp_cq_ring_create(&ring, attr->cqe, udata);
 	if (err)
@@ -117,14 +119,13 @@ int odp_destroy_cq(struct ib_cq *ib, struct ib_udata *udata)
 	return 0;
 }
 
-/* For the kernel's own users, who have no queues here. */
+/* For the kernel's own users. */
 int odp_poll_cq(struct ib_cq *ib, int num, struct ib_wc *wc)
 {
-	return -EOPNOTSUPP;
+	return ib->uobject ? -EOPNOTSUPP : odp_cq_poll(to_odp_cq(ib), num, wc);
 }
 
 int odp_req_notify_cq(struct ib_cq *ib, enum ib_cq_notify_flags flags)
 {
-	odp_cq_arm(to_odp_cq(ib), flags);
-	return 0;
+	return odp_cq_arm(to_odp_cq(ib), flags);
 }

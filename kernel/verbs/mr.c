@@ -38,11 +38,6 @@ static struct odp_mr *to_odp_mr(struct ib_mr *ib)
 	return container_of(ib, struct odp_mr, ib);
 }
 
-struct ib_mr *odp_get_dma_mr(struct ib_pd *pd, int access)
-{
-	return ERR_PTR(-EOPNOTSUPP);
-}
-
 static int odp_region_blocks(struct odp_window *win)
 {
 	const unsigned long sizes = PAGE_SIZE | SZ_2M | SZ_1G;
@@ -188,6 +183,20 @@ err_mr:
 err_region:
 	odp_region_destroy(win);
 	return ERR_PTR(err);
+}
+
+/*
+ * The kernel's own memory, by its addresses. Not for peers: whatever they name,
+ * mapped or not, would be accessed.
+ */
+struct ib_mr *odp_get_dma_mr(struct ib_pd *pd, int access)
+{
+	struct odp_window *win;
+
+	if (access & ~IB_ACCESS_LOCAL_WRITE)
+		return ERR_PTR(-EOPNOTSUPP);
+	win = odp_region_alloc(pd, 0, U64_MAX, 0, access);
+	return odp_mr_create(win ?: ERR_PTR(-ENOMEM));
 }
 
 struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,

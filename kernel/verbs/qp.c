@@ -69,6 +69,7 @@ void odp_rq_layout(struct odp_rq *rq, u32 max_wr, u32 max_sge)
 	rq->kring.stride = ALIGN(sizeof(struct odp_recv_wqe) +
 				 max_sge * sizeof(struct odp_sge),
 				 ODP_STRIDE_ALIGN);
+	spin_lock_init(&rq->post_lock);
 	rq->max_sge = min_t(u32, ODP_MAX_SGE,
 			    (rq->kring.stride - sizeof(struct odp_recv_wqe)) /
 			    sizeof(struct odp_sge));
@@ -96,9 +97,13 @@ static struct odp_rwqe *odp_qp_alloc_rwqe(struct odp_qp *qp)
 		       GFP_KERNEL_ACCOUNT);
 }
 
+/* Taken in any context, in which those of user space are not. */
+static struct lock_class_key odp_post_lock_key;
+
 static int odp_qp_alloc_queues(struct odp_qp *qp, struct ib_udata *udata)
 {
-	size_t sq_size = odp_kring_size(qp->sq.kring.depth,
+	/* The kernel's own users write where requests are copied to. */
+	size_t sq_size = odp_kring_size(udata ? qp->sq.kring.depth : 0,
 					qp->sq.kring.stride);
 	size_t rq_size = odp_kring_size(qp->rq.kring.depth,
 					qp->rq.kring.stride);
@@ -119,6 +124,8 @@ static int odp_qp_alloc_queues(struct odp_qp *qp, struct ib_udata *udata)
 	qp->sq.kring.ring = qp->mmap->mem;
 	qp->rq.kring.ring = qp->mmap->mem + sq_size;
 	spin_lock_init(&qp->sq.lock);
+	if (!udata)
+		lockdep_set_class(&qp->sq.lock, &odp_post_lock_key);
 	return 0;
 
 err_rwqe:
@@ -157,8 +164,6 @@ int odp_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init,
 	struct odp_qp *qp = to_odp_qp(ib);
 	int err;
 
-	if (!udata)
-		return -EOPNOTSUPP;
 	err = odp_qp_check_init(init);
 	if (err)
 		return err;
@@ -181,7 +186,7 @@ int odp_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init,
 	err = odp_qp_number(qp);
 	if (err)
 		goto err_queues;
-	err = odp_qp_respond(qp, udata);
+	err = udata ? odp_qp_respond(qp, udata) : 0;
 	if (err)
 		goto err_number;
 	return 0;
@@ -400,13 +405,15 @@ int odp_query_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
 	return 0;
 }
 
-/* The doorbell of user space, which posts nothing else. */
+/* Of user space it is the doorbell, and nothing else is posted by it. */
 int odp_post_send(struct ib_qp *ib, const struct ib_send_wr *wr,
 		  const struct ib_send_wr **bad)
 {
 	struct odp_qp *qp = to_odp_qp(ib);
 	int err;
 
+	if (!ib->uobject)
+		return odp_sq_post(qp, wr, bad);
 	if (wr) {
 		*bad = wr;
 		return -EOPNOTSUPP;
@@ -417,14 +424,34 @@ int odp_post_send(struct ib_qp *ib, const struct ib_send_wr *wr,
 	return err;
 }
 
+static int odp_rq_post_kick(struct odp_qp *qp, const struct ib_recv_wr *wr,
+			    const struct ib_recv_wr **bad)
+{
+	int err;
+
+	*bad = wr;
+	if (!qp->rq.kring.depth || odp_qp_state(qp) == IB_QPS_RESET)
+		return -EINVAL;
+	err = odp_rq_post(&qp->rq, wr, bad);
+	/* Pairs with the barrier in odp_rq_need_kick(). */
+	smp_mb();
+	if (READ_ONCE(qp->rq.kring.ring->flags) & ODP_RING_NEED_KICK)
+		odp_half_kick_later(&qp->resp.half);
+	return err;
+}
+
 /* The same for receive queues, see ODP_RING_NEED_KICK. */
 int odp_post_recv(struct ib_qp *ib, const struct ib_recv_wr *wr,
 		  const struct ib_recv_wr **bad)
 {
+	struct odp_qp *qp = to_odp_qp(ib);
+
+	if (!ib->uobject)
+		return odp_rq_post_kick(qp, wr, bad);
 	if (wr) {
 		*bad = wr;
 		return -EOPNOTSUPP;
 	}
-	odp_half_kick(&to_odp_qp(ib)->resp.half);
+	odp_half_kick(&qp->resp.half);
 	return 0;
 }

@@ -40,8 +40,6 @@ int odp_create_srq(struct ib_srq *ib, struct ib_srq_init_attr *init,
 	struct odp_rq *rq = &srq->rq;
 	int err;
 
-	if (!udata)
-		return -EOPNOTSUPP;
 	err = odp_srq_check_init(init);
 	if (err)
 		return err;
@@ -55,7 +53,7 @@ int odp_create_srq(struct ib_srq *ib, struct ib_srq_init_attr *init,
 	if (IS_ERR(srq->mmap))
 		return PTR_ERR(srq->mmap);
 	rq->kring.ring = srq->mmap->mem;
-	err = odp_srq_respond(srq, udata);
+	err = udata ? odp_srq_respond(srq, udata) : 0;
 	if (err)
 		odp_mmap_destroy(srq->mmap);
 	return err;
@@ -88,6 +86,15 @@ int odp_query_srq(struct ib_srq *ib, struct ib_srq_attr *attr)
 	attr->srq_limit = srq->limit;
 	spin_unlock_bh(&srq->lock);
 	return 0;
+}
+
+/* For the kernel's own users. */
+int odp_post_srq_recv(struct ib_srq *ib, const struct ib_recv_wr *wr,
+		      const struct ib_recv_wr **bad)
+{
+	*bad = wr;
+	return ib->uobject ? -EOPNOTSUPP :
+			     odp_rq_post(&to_odp_srq(ib)->rq, wr, bad);
 }
 
 /* No queue pair uses it any more. */

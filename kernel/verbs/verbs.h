@@ -120,6 +120,8 @@ int odp_create_srq(struct ib_srq *ib, struct ib_srq_init_attr *init,
 int odp_modify_srq(struct ib_srq *ib, struct ib_srq_attr *attr,
 		   enum ib_srq_attr_mask mask, struct ib_udata *udata);
 int odp_query_srq(struct ib_srq *ib, struct ib_srq_attr *attr);
+int odp_post_srq_recv(struct ib_srq *ib, const struct ib_recv_wr *wr,
+		      const struct ib_recv_wr **bad);
 int odp_destroy_srq(struct ib_srq *ib, struct ib_udata *udata);
 
 /* qp.c */
