@@ -19,8 +19,14 @@
 
 #define ODP_GRH_SIZE	sizeof(union rdma_network_hdr)
 
-/* Is it one of the addresses of the interface? */
-static bool odp_dev_has_address(struct odp_dev *dev, const union ib_gid *gid)
+/**
+ * odp_dev_has_address - does a device have an address?
+ * @dev: The device.
+ * @gid: The address.
+ *
+ * Any context.
+ */
+bool odp_dev_has_address(struct odp_dev *dev, const union ib_gid *gid)
 {
 	const struct ib_gid_attr *attr;
 

@@ -8,7 +8,8 @@
  * unique in the module; it is taken only if it comes through the namespace of
  * the queue pair's device, from the address of its peer to its own address.
  * A datagram may come from anywhere, to any address of the device; those for
- * multicast groups find their queue pairs by address (multicast.c).
+ * multicast groups find their queue pairs by address (multicast.c), as do those
+ * for the connection manager, whose queue pairs all have the same number.
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -117,6 +118,18 @@ void odp_net_deliver(struct odp_qp *qp, struct sk_buff *skb, u32 len)
 	}
 }
 
+/* Who a packet is for, held; NULL: nobody here. */
+static struct odp_qp *odp_net_find_qp(const struct net *net,
+				      const struct sk_buff *skb, u32 qpn)
+{
+	union ib_gid gid;
+
+	if (qpn != ODP_QPN_GSI)
+		return odp_qp_get(qpn);
+	odp_packet_dgid(skb, &gid);
+	return odp_qp_get_gsi(net, &gid);
+}
+
 /* A datagram on port 4791, in softirq; data starts with the UDP header. */
 static int odp_net_rcv(struct sock *sk, struct sk_buff *skb)
 {
@@ -140,7 +153,7 @@ static int odp_net_rcv(struct sock *sk, struct sk_buff *skb)
 		odp_multicast_receive(skb, len);
 		return 0;
 	}
-	qp = odp_qp_get(qpn);
+	qp = odp_net_find_qp(sock_net(sk), skb, qpn);
 	if (!qp || !net_eq(qp->dev->net, sock_net(sk)))
 		goto drop;
 	odp_net_deliver(qp, skb, len);

@@ -27,6 +27,9 @@
 /* Numbers 0 and 1 are special queue pairs; the low ones look like errors. */
 #define ODP_QPN_FIRST	0x11
 
+/* GSI queue pairs are found by address; their own numbers no packet can have. */
+#define ODP_GSI_FIRST	(ODP_QPN_MASK + 1)
+
 /* RNR NAK timer code for a page that is on its way: 10.24 ms. */
 #define ODP_RNR_PARKED	20
 
@@ -55,8 +58,8 @@ static u32 odp_next_qpn = ODP_QPN_FIRST;
  */
 int odp_qp_number(struct odp_qp *qp)
 {
+	bool gsi = qp->ib.qp_type == IB_QPT_GSI;
 	struct odp_qp_handle *handle;
-	u32 qpn;
 	int err;
 
 	handle = kzalloc(sizeof(*handle), GFP_KERNEL);
@@ -66,17 +69,20 @@ int odp_qp_number(struct odp_qp *qp)
 	refcount_set(&handle->ref, 1);
 	init_completion(&handle->idle);
 
-	err = xa_alloc_cyclic(&odp_qps, &qpn, NULL,
-			      XA_LIMIT(ODP_QPN_FIRST, ODP_QPN_MASK - 1),
-			      &odp_next_qpn, GFP_KERNEL);
+	if (gsi)
+		err = xa_alloc(&odp_qps, &qp->number, NULL,
+			       XA_LIMIT(ODP_GSI_FIRST, U32_MAX), GFP_KERNEL);
+	else
+		err = xa_alloc_cyclic(&odp_qps, &qp->number, NULL,
+				      XA_LIMIT(ODP_QPN_FIRST, ODP_QPN_MASK - 1),
+				      &odp_next_qpn, GFP_KERNEL);
 	if (err < 0) {
 		kfree(handle);
 		return err;
 	}
 	qp->handle = handle;
-	qp->number = qpn;
-	qp->ib.qp_num = qpn;
-	xa_store(&odp_qps, qpn, handle, GFP_KERNEL);
+	qp->ib.qp_num = gsi ? ODP_QPN_GSI : qp->number;
+	xa_store(&odp_qps, qp->number, handle, GFP_KERNEL);
 	return 0;
 }
 
@@ -109,6 +115,34 @@ struct odp_qp *odp_qp_get(u32 number)
 	handle = xa_load(&odp_qps, number);
 	if (handle && refcount_inc_not_zero(&handle->ref))
 		qp = handle->qp;
+	rcu_read_unlock();
+	return qp;
+}
+
+/**
+ * odp_qp_get_gsi - finds the GSI queue pair of the device that has an address
+ * @net: Its network namespace.
+ * @gid: The address.
+ *
+ * Return: as odp_qp_get().
+ */
+struct odp_qp *odp_qp_get_gsi(const struct net *net, const union ib_gid *gid)
+{
+	struct odp_qp_handle *handle;
+	unsigned long number;
+	struct odp_qp *qp = NULL;
+
+	rcu_read_lock();
+	xa_for_each_start(&odp_qps, number, handle, ODP_GSI_FIRST) {
+		if (!refcount_inc_not_zero(&handle->ref))
+			continue;
+		qp = handle->qp;
+		if (net_eq(qp->dev->net, net) &&
+		    odp_dev_has_address(qp->dev, gid))
+			break;
+		odp_qp_put(qp);
+		qp = NULL;
+	}
 	rcu_read_unlock();
 	return qp;
 }

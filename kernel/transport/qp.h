@@ -448,7 +448,7 @@ static inline enum ib_qp_state odp_qp_state(const struct odp_qp *qp)
 /* Does it send and receive datagrams, to and from anybody? */
 static inline bool odp_qp_is_datagram(const struct odp_qp *qp)
 {
-	return qp->ib.qp_type == IB_QPT_UD;
+	return qp->ib.qp_type == IB_QPT_UD || qp->ib.qp_type == IB_QPT_GSI;
 }
 
 static inline bool odp_qp_state_receives(enum ib_qp_state state)
@@ -482,6 +482,7 @@ static inline struct ib_pd *odp_qp_recv_pd(struct odp_qp *qp)
 int odp_qp_number(struct odp_qp *qp);
 void odp_qp_unnumber(struct odp_qp *qp);
 struct odp_qp *odp_qp_get(u32 number);
+struct odp_qp *odp_qp_get_gsi(const struct net *net, const union ib_gid *gid);
 void odp_qp_put(struct odp_qp *qp);
 void odp_qp_receive(struct odp_qp *qp, struct sk_buff *skb);
 void odp_qp_init_halves(struct odp_qp *qp);
@@ -511,6 +512,7 @@ int odp_rq_post(struct odp_rq *rq, const struct ib_recv_wr *wr,
 		const struct ib_recv_wr **bad);
 
 /* datagram.c */
+bool odp_dev_has_address(struct odp_dev *dev, const union ib_gid *gid);
 bool odp_datagram_expected(const struct odp_qp *qp, struct sk_buff *skb);
 int odp_datagram_send(struct odp_qp *qp);
 int odp_datagram_receive(struct odp_qp *qp, struct sk_buff *skb);

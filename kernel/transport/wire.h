@@ -17,6 +17,8 @@
 #define ODP_HEADROOM		ALIGN(MAX_HEADER + 48, 16)
 #define ODP_PSN_MASK		0xffffffU
 #define ODP_QPN_MASK		0xffffffU
+/* The queue pair of the connection manager, on every device */
+#define ODP_QPN_GSI		1U
 /* The queue pairs that are attached to the group that a datagram is for */
 #define ODP_QPN_MULTICAST	0xffffffU
 

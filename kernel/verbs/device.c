@@ -118,12 +118,11 @@ static int odp_query_port(struct ib_device *ib, u32 port,
 	return 0;
 }
 
-/* No MAD and CM capability: there are no datagram queue pairs yet. */
 static int odp_get_port_immutable(struct ib_device *ib, u32 port,
 				  struct ib_port_immutable *immutable)
 {
-	immutable->core_cap_flags = RDMA_CORE_CAP_PROT_ROCE_UDP_ENCAP |
-				    RDMA_CORE_CAP_ETH_AH;
+	immutable->core_cap_flags = RDMA_CORE_PORT_IBA_ROCE_UDP_ENCAP;
+	immutable->max_mad_size = IB_MGMT_MAD_SIZE;
 	immutable->gid_tbl_len = ODP_GID_TABLE_LEN;
 	immutable->pkey_tbl_len = 1;
 	return 0;

@@ -22,6 +22,7 @@ static int odp_qp_check_init(const struct ib_qp_init_attr *init)
 	switch (init->qp_type) {
 	case IB_QPT_RC:
 	case IB_QPT_UD:
+	case IB_QPT_GSI:
 		break;
 	default:
 		return -EOPNOTSUPP;
@@ -343,6 +344,13 @@ static int odp_qp_enter(struct odp_qp *qp, enum ib_qp_state old,
 	return 0;
 }
 
+/* Of a datagram's payload; what is for the connection manager has one size. */
+static u32 odp_qp_datagram_mtu(const struct odp_qp *qp)
+{
+	return qp->ib.qp_type == IB_QPT_GSI ? IB_MGMT_MAD_SIZE :
+		ib_mtu_enum_to_int(odp_device_mtu(qp->dev));
+}
+
 static int odp_modify_qp_locked(struct odp_qp *qp, struct ib_qp_attr *attr,
 				int mask)
 {
@@ -362,7 +370,7 @@ static int odp_modify_qp_locked(struct odp_qp *qp, struct ib_qp_attr *attr,
 	if (err)
 		return err;
 	if (new == IB_QPS_RTR && odp_qp_is_datagram(qp))
-		qp->mtu = ib_mtu_enum_to_int(odp_device_mtu(qp->dev));
+		qp->mtu = odp_qp_datagram_mtu(qp);
 	odp_qp_set_psns(qp, attr, mask);
 	odp_qp_set_limits(qp, attr, mask);
 	return new != old ? odp_qp_enter(qp, old, new) : 0;
