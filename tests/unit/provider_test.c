@@ -16,6 +16,7 @@
 #include "fake_kernel.h"
 #include "providers/odp/cq.h"
 #include "providers/odp/mw.h"
+#include "providers/odp/pd.h"
 #include "providers/odp/poll.h"
 #include "providers/odp/qp.h"
 #include "providers/odp/send.h"
@@ -404,6 +405,39 @@ static void test_invalid_windows(void **state)
 	expect_sent(0, 0);
 }
 
+static void expect_address(struct odp_send_wqe *wqe)
+{
+	assert_int_equal(wqe->ah, 77);
+	assert_int_equal(wqe->remote_qpn, 78);
+	assert_int_equal(wqe->remote_qkey, 79);
+}
+
+static void test_datagrams(void **state)
+{
+	struct odp_ah ah = { .number = 77 };
+	struct ibv_send_wr wr = {
+		.opcode = IBV_WR_SEND_WITH_IMM,
+		.wr.ud = { &ah.ah, 78, 79 },
+	}, *bad;
+
+	ibqp->qp_type = IBV_QPT_UD;
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), 0);
+	expect_address(send_entry(0));
+	ibv_wr_start(qpx);
+	ibv_wr_send(qpx);
+	ibv_wr_set_ud_addr(qpx, &ah.ah, 78, 79);
+	assert_int_equal(ibv_wr_complete(qpx), 0);
+	expect_address(send_entry(1));
+	expect_sent(2, 2);
+
+	wr.opcode = IBV_WR_RDMA_WRITE;
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), EINVAL);
+	assert_ptr_equal(bad, &wr);
+	wr.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD;
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), EINVAL);
+	expect_sent(2, 2);
+}
+
 static void test_inline(void **state)
 {
 	char first[FAKE_INLINE - 8] = "first", second[9] = "second..";
@@ -710,6 +744,7 @@ int main(void)
 		TEST(test_invalid_atomics),
 		TEST(test_windows),
 		TEST(test_invalid_windows),
+		TEST(test_datagrams),
 		TEST(test_inline),
 		TEST(test_builders),
 		TEST(test_builder_errors),

@@ -106,7 +106,7 @@ static void revive(struct ibv_qp *qp)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RESET };
 
-	CHECK(state_of(qp) == IBV_QPS_ERR);
+	CHECK(state_of(qp) > IBV_QPS_RTS);
 	CHECK(!ibv_modify_qp(qp, &attr, IBV_QP_STATE));
 	to_rts(qp, QKEY);
 }
