@@ -37,7 +37,11 @@
  *	odp_dev.ahs.xa_lock		nothing is taken inside
  *	odp_qp.lock (bh)		state; nothing is taken inside
  *	odp_srq.lock (bh)		taking receive requests; nothing inside
- *	odp_cqueue.lock (irq)		completions; nothing is taken inside
+ *	odp_cqueue.lock (irq)		completions; inside only the wait lock of
+ *					a queue pair's end
+ *
+ * odp_cqueue.event_lock (irq) is held while a completion handler runs, which may
+ * post and poll, and take locks of its own; none of ours is held then.
  */
 #ifndef ODP_H
 #define ODP_H
@@ -128,5 +132,6 @@ static inline void odp_count(struct odp_dev *dev, enum odp_stat stat)
 #define ODP_MAX_DM_SIZE		SZ_16M
 #define ODP_MAX_AH		BIT(20)
 #define ODP_MAX_MEMBERS		8192
+#define ODP_MAX_GROUP_MEMBERS	64
 
 #endif /* ODP_H */

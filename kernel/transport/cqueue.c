@@ -43,10 +43,16 @@ static bool odp_cq_event_due(struct odp_cq *cq, bool solicited)
 	return true;
 }
 
+/* Handlers of one queue never run at the same time (core_locking.rst). */
 static void odp_cq_event(struct odp_cq *cq)
 {
-	if (cq->ib.comp_handler)
-		cq->ib.comp_handler(&cq->ib, cq->ib.cq_context);
+	unsigned long flags;
+
+	if (!cq->ib.comp_handler)
+		return;
+	spin_lock_irqsave(&cq->event_lock, flags);
+	cq->ib.comp_handler(&cq->ib, cq->ib.cq_context);
+	spin_unlock_irqrestore(&cq->event_lock, flags);
 }
 
 /* An event that waits for completions waits no longer. */
@@ -100,6 +106,7 @@ void odp_cq_moderate(struct odp_cq *cq, u16 count, u16 us)
 void odp_cq_init(struct odp_cq *cq, const struct odp_cq_ring *ring)
 {
 	spin_lock_init(&cq->lock);
+	spin_lock_init(&cq->event_lock);
 	cq->ring = *ring;
 	hrtimer_init(&cq->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
 	cq->timer.function = odp_cq_timer_fired;
@@ -266,7 +273,8 @@ static bool odp_cqe_to_wc(const struct odp_cqe *cqe, struct ib_wc *wc)
 		.qp = &qp->ib,
 		.ex.imm_data = cqe->imm_data,
 		.src_qp = cqe->src_qp,
-		.wc_flags = cqe->wc_flags,
+		.wc_flags = cqe->wc_flags & ODP_WC_WITH_INV ?
+			    IB_WC_WITH_INVALIDATE : cqe->wc_flags,
 		.port_num = 1,
 	};
 	odp_qp_put(qp);

@@ -24,6 +24,7 @@ struct odp_cq_ring {
 /**
  * struct odp_cq - a completion queue
  * @ib: The RDMA core's part.
+ * @event_lock: Held while the completion handler runs; @lock is taken inside.
  * @lock: Protects all that follows but the timer.
  * @ring: The ring that entries are written to.
  * @spare: The one to change to, when user space has mapped it.
@@ -38,6 +39,7 @@ struct odp_cq_ring {
  */
 struct odp_cq {
 	struct ib_cq ib;
+	spinlock_t event_lock;	/* the completion handler */
 	spinlock_t lock;	/* all below but the timer */
 	struct odp_cq_ring ring;
 	struct odp_cq_ring spare;

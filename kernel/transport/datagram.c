@@ -51,7 +51,7 @@ bool odp_datagram_expected(const struct odp_qp *qp, struct sk_buff *skb)
 	union ib_gid gid;
 
 	if (be32_to_cpu(odp_packet_deth(pkt)->qkey) !=
-	    READ_ONCE(qp->attr.qkey) || pkt->len > qp->mtu)
+	    READ_ONCE(qp->attr.qkey))
 		return false;
 	if ((be32_to_cpu(pkt->bth->qpn) & ODP_QPN_MASK) == ODP_QPN_MULTICAST)
 		return true;
@@ -194,8 +194,11 @@ int odp_datagram_receive(struct odp_qp *qp, struct sk_buff *skb)
 	resp->have_rwqe = true;
 	if (status != IB_WC_SUCCESS)
 		return odp_datagram_fail(qp, status);
-	if (ODP_GRH_SIZE + pkt->len > resp->rwqe->length)
-		return odp_datagram_fail(qp, IB_WC_LOC_LEN_ERR);
+	/* 9.9.3: what is too long is lost, and the request is for the next one. */
+	if (ODP_GRH_SIZE + pkt->len > resp->rwqe->length) {
+		odp_count(qp->dev, ODP_STAT_RX_DROPPED);
+		return 0;
+	}
 	err = odp_datagram_scatter(qp, skb);
 	if (err == -EAGAIN)
 		return err;

@@ -9,13 +9,15 @@
  *
  * Members are in a hash table that packets look up under RCU. RTNL, which joining
  * needs anyway, protects changes of it, and of odp_qp.groups and
- * odp_dev.members. A member goes before its queue pair does, and that waits for
- * packets on their way.
+ * odp_dev.members. The RDMA core detaches a queue pair before it is destroyed;
+ * a packet that has found the member meanwhile holds the queue pair, as all
+ * packets do, by its number.
  */
 #include <linux/hashtable.h>
 #include <linux/igmp.h>
 #include <linux/inetdevice.h>
 #include <linux/jhash.h>
+#include <linux/once.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <net/addrconf.h>
@@ -27,7 +29,9 @@
  * struct odp_member - a queue pair in a group
  * @node: In odp_members.
  * @of_qp: In odp_qp.groups.
- * @qp: The queue pair.
+ * @qp: The queue pair, which packets do not touch unless they hold it.
+ * @number: Its number.
+ * @ndev: Its interface, only to be compared.
  * @group: The group.
  * @rcu: Look-ups run under RCU.
  */
@@ -35,6 +39,8 @@ struct odp_member {
 	struct hlist_node node;
 	struct list_head of_qp;
 	struct odp_qp *qp;
+	u32 number;
+	const struct net_device *ndev;
 	union ib_gid group;
 	struct rcu_head rcu;
 };
@@ -43,7 +49,32 @@ static DEFINE_HASHTABLE(odp_members, 8);
 
 static u32 odp_group_hash(const union ib_gid *group)
 {
-	return jhash(group, sizeof(*group), 0);
+	static u32 seed __read_mostly;
+
+	get_random_once(&seed, sizeof(seed));
+	return jhash(group, sizeof(*group), seed);
+}
+
+static bool odp_member_is_of(const struct odp_member *member,
+			     const struct net_device *ndev,
+			     const union ib_gid *group)
+{
+	return member->ndev == ndev &&
+	       !memcmp(&member->group, group, sizeof(*group));
+}
+
+/* A packet for a group is work for all members in one softirq. */
+static bool odp_group_is_full(const struct net_device *ndev,
+			      const union ib_gid *group)
+{
+	struct odp_member *member;
+	int n = 0;
+
+	ASSERT_RTNL();
+	hash_for_each_possible(odp_members, member, node,
+			       odp_group_hash(group))
+		n += odp_member_is_of(member, ndev, group);
+	return n >= ODP_MAX_GROUP_MEMBERS;
 }
 
 static int odp_group_join(struct net_device *ndev, const union ib_gid *group)
@@ -93,7 +124,8 @@ static int odp_member_add(struct odp_qp *qp, struct odp_member *member)
 
 	if (odp_member_find(qp, &member->group))
 		return -EEXIST;
-	if (dev->members == ODP_MAX_MEMBERS)
+	if (dev->members == ODP_MAX_MEMBERS ||
+	    odp_group_is_full(dev->ndev, &member->group))
 		return -ENOMEM;
 	err = odp_group_join(dev->ndev, &member->group);
 	if (err)
@@ -126,6 +158,8 @@ int odp_attach_mcast(struct ib_qp *ib, union ib_gid *gid, u16 lid)
 	if (!member)
 		return -ENOMEM;
 	member->qp = to_odp_qp(ib);
+	member->number = member->qp->number;
+	member->ndev = member->qp->dev->ndev;
 	member->group = *gid;
 	rtnl_lock();
 	err = odp_member_add(member->qp, member);
@@ -147,46 +181,36 @@ int odp_detach_mcast(struct ib_qp *ib, union ib_gid *gid, u16 lid)
 	return member ? 0 : -EINVAL;
 }
 
-/**
- * odp_multicast_detach_all - takes a queue pair out of its groups
- * @qp: The queue pair, which nobody attaches any more. On return no packet of
- *	a group is on its way to it.
- */
-void odp_multicast_detach_all(struct odp_qp *qp)
+static void odp_member_deliver(const struct odp_member *member,
+			       struct sk_buff *skb)
 {
-	struct odp_member *member, *next;
+	struct odp_qp *qp = odp_qp_get(member->number);
+	struct sk_buff *copy;
 
-	if (list_empty(&qp->groups))
+	if (!qp)
 		return;
-	rtnl_lock();
-	list_for_each_entry_safe(member, next, &qp->groups, of_qp)
-		odp_member_remove(member);
-	rtnl_unlock();
-	synchronize_rcu();
+	if (odp_net_expects(qp, skb)) {
+		copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
+		if (copy)
+			odp_net_accept(qp, copy);
+	}
+	odp_qp_put(qp);
 }
 
 /**
  * odp_multicast_receive - gives a packet to all that are attached
- * @skb: The packet, for %ODP_QPN_MULTICAST; consumed. In softirq.
- * @len: As for odp_net_deliver().
+ * @skb: The packet, for %ODP_QPN_MULTICAST, with a right ICRC. In softirq.
  */
-void odp_multicast_receive(struct sk_buff *skb, u32 len)
+void odp_multicast_receive(struct sk_buff *skb)
 {
 	struct odp_member *member;
-	struct sk_buff *copy;
 	union ib_gid group;
 
 	odp_packet_dgid(skb, &group);
 	rcu_read_lock();
 	hash_for_each_possible_rcu(odp_members, member, node,
-				   odp_group_hash(&group)) {
-		if (memcmp(&member->group, &group, sizeof(group)) ||
-		    member->qp->dev->ndev != skb->dev)
-			continue;
-		copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
-		if (copy)
-			odp_net_deliver(member->qp, copy, len);
-	}
+				   odp_group_hash(&group))
+		if (odp_member_is_of(member, skb->dev, &group))
+			odp_member_deliver(member, skb);
 	rcu_read_unlock();
-	consume_skb(skb);
 }

@@ -21,6 +21,7 @@
 #include <net/netns/generic.h>
 #include <net/route.h>
 #include <net/udp_tunnel.h>
+#include <rdma/ib_addr.h>
 
 #include "packet.h"
 #include "qp.h"
@@ -42,6 +43,15 @@ struct odp_net {
 };
 
 static unsigned int odp_net_id;
+
+/**
+ * odp_device_mtu - the largest path MTU that the interface has room for
+ * @dev: The device.
+ */
+enum ib_mtu odp_device_mtu(const struct odp_dev *dev)
+{
+	return max(iboe_get_mtu(READ_ONCE(dev->ndev->mtu)), IB_MTU_256);
+}
 
 /**
  * odp_packet_dgid - where a received packet was sent to
@@ -93,28 +103,43 @@ static bool odp_packet_expected(const struct odp_qp *qp, struct sk_buff *skb)
 }
 
 /**
- * odp_net_deliver - gives a packet to a queue pair
+ * odp_net_expects - may a packet be for a queue pair? Counts those that may not.
  * @qp: The queue pair, held.
- * @skb: The packet; consumed.
- * @len: Bytes from the base transport header to the end.
+ * @skb: The packet.
  */
-void odp_net_deliver(struct odp_qp *qp, struct sk_buff *skb, u32 len)
+bool odp_net_expects(const struct odp_qp *qp, struct sk_buff *skb)
 {
-	struct odp_bth *bth = odp_packet(skb)->bth;
+	const struct odp_packet *pkt = odp_packet(skb);
 
 	/* Before that there is no address that could be compared. */
-	if (!odp_qp_state_receives(odp_qp_state(qp)) ||
-	    !odp_packet_expected(qp, skb) ||
-	    odp_packet(skb)->len > ODP_MAX_PAYLOAD ||
-	    (be16_to_cpu(bth->pkey) ^ qp->pkey) & 0x7fff) {
-		odp_count(qp->dev, ODP_STAT_RX_DROPPED);
+	if (odp_qp_state_receives(odp_qp_state(qp)) &&
+	    odp_packet_expected(qp, skb) && pkt->len <= ODP_MAX_PAYLOAD &&
+	    !((be16_to_cpu(pkt->bth->pkey) ^ qp->pkey) & 0x7fff))
+		return true;
+	odp_count(qp->dev, ODP_STAT_RX_DROPPED);
+	return false;
+}
+
+/**
+ * odp_net_accept - gives a packet to a queue pair
+ * @qp: The queue pair, held.
+ * @skb: The packet, expected and with a right ICRC; consumed.
+ */
+void odp_net_accept(struct odp_qp *qp, struct sk_buff *skb)
+{
+	odp_count(qp->dev, ODP_STAT_RX_PACKETS);
+	odp_qp_receive(qp, skb);
+}
+
+static void odp_net_deliver(struct odp_qp *qp, struct sk_buff *skb, u32 len)
+{
+	if (!odp_net_expects(qp, skb)) {
 		kfree_skb(skb);
-	} else if (!odp_icrc_right(skb, bth, len)) {
+	} else if (!odp_icrc_right(skb, odp_packet(skb)->bth, len)) {
 		odp_count(qp->dev, ODP_STAT_RX_ICRC);
 		kfree_skb(skb);
 	} else {
-		odp_count(qp->dev, ODP_STAT_RX_PACKETS);
-		odp_qp_receive(qp, skb);
+		odp_net_accept(qp, skb);
 	}
 }
 
@@ -150,8 +175,9 @@ static int odp_net_rcv(struct sock *sk, struct sk_buff *skb)
 
 	qpn = be32_to_cpu(bth->qpn) & ODP_QPN_MASK;
 	if (qpn == ODP_QPN_MULTICAST) {
-		odp_multicast_receive(skb, len);
-		return 0;
+		if (odp_icrc_right(skb, bth, len))
+			odp_multicast_receive(skb);
+		goto drop;
 	}
 	qp = odp_net_find_qp(sock_net(sk), skb, qpn);
 	if (!qp || !net_eq(qp->dev->net, sock_net(sk)))

@@ -161,7 +161,9 @@ u32 odp_icrc(const struct sk_buff *skb, const void *ip, bool v6, u32 len);
 void odp_packet_xmit(struct odp_qp *qp, struct sk_buff *skb);
 void odp_datagram_xmit(struct odp_qp *qp, struct sk_buff *skb,
 		       const struct odp_av *av);
-void odp_net_deliver(struct odp_qp *qp, struct sk_buff *skb, u32 len);
+bool odp_net_expects(const struct odp_qp *qp, struct sk_buff *skb);
+void odp_net_accept(struct odp_qp *qp, struct sk_buff *skb);
+enum ib_mtu odp_device_mtu(const struct odp_dev *dev);
 void odp_packet_dgid(const struct sk_buff *skb, union ib_gid *gid);
 int odp_net_get(struct odp_dev *dev);
 void odp_net_put(struct odp_dev *dev);

@@ -86,9 +86,10 @@ static int odp_post_one(struct odp_qp *qp, const struct ib_send_wr *wr)
 	if (err)
 		return err;
 	odp_post_remote(&swqe->wqe, wr);
-	if (odp_qp_is_datagram(qp))
-		odp_post_address(qp, swqe, wr);
 	odp_swqe_check(qp, swqe);
+	/* A request that drains the queue is for no queue pair of this type. */
+	if (odp_qp_is_datagram(qp) && swqe->status == IB_WC_SUCCESS)
+		odp_post_address(qp, swqe, wr);
 	/* Pairs with odp_sq_tail(). */
 	smp_store_release(&sq->tail, sq->tail + 1);
 	return 0;

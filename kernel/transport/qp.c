@@ -49,6 +49,7 @@ struct odp_qp_handle {
 
 static DEFINE_XARRAY_ALLOC(odp_qps);
 static u32 odp_next_qpn = ODP_QPN_FIRST;
+static u32 odp_next_gsi = ODP_GSI_FIRST;
 
 /**
  * odp_qp_number - gives a queue pair its number
@@ -70,8 +71,9 @@ int odp_qp_number(struct odp_qp *qp)
 	init_completion(&handle->idle);
 
 	if (gsi)
-		err = xa_alloc(&odp_qps, &qp->number, NULL,
-			       XA_LIMIT(ODP_GSI_FIRST, U32_MAX), GFP_KERNEL);
+		err = xa_alloc_cyclic(&odp_qps, &qp->number, NULL,
+				      XA_LIMIT(ODP_GSI_FIRST, U32_MAX),
+				      &odp_next_gsi, GFP_KERNEL);
 	else
 		err = xa_alloc_cyclic(&odp_qps, &qp->number, NULL,
 				      XA_LIMIT(ODP_QPN_FIRST, ODP_QPN_MASK - 1),
@@ -305,12 +307,15 @@ void odp_qp_restart(struct odp_qp *qp)
 
 /**
  * odp_qp_kick - looks for work on both sides
- * @qp: The queue pair.
+ * @qp: The queue pair. The kernel's users are not called back from here.
  */
 void odp_qp_kick(struct odp_qp *qp)
 {
-	odp_half_kick(&qp->req.half);
-	odp_half_kick(&qp->resp.half);
+	void (*kick)(struct odp_half *half) =
+		qp->ib.uobject ? odp_half_kick : odp_half_kick_later;
+
+	kick(&qp->req.half);
+	kick(&qp->resp.half);
 }
 
 /**

@@ -498,6 +498,7 @@ void odp_qp_event(struct odp_qp *qp, enum ib_event_type type);
 /* queues.c: send and receive requests */
 int odp_sq_take(struct odp_qp *qp);
 bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status);
+void odp_rq_reset(struct odp_qp *qp);
 void odp_rq_need_kick(struct odp_qp *qp, bool need);
 void odp_srq_set_limit(struct odp_srq *srq, u32 limit);
 
@@ -520,8 +521,7 @@ int odp_datagram_receive(struct odp_qp *qp, struct sk_buff *skb);
 /* multicast.c */
 int odp_attach_mcast(struct ib_qp *ib, union ib_gid *gid, u16 lid);
 int odp_detach_mcast(struct ib_qp *ib, union ib_gid *gid, u16 lid);
-void odp_multicast_detach_all(struct odp_qp *qp);
-void odp_multicast_receive(struct sk_buff *skb, u32 len);
+void odp_multicast_receive(struct sk_buff *skb);
 
 /* sg.c: memory of requests */
 int odp_sg_copy(struct ib_pd *pd, struct odp_half *half,

@@ -5,6 +5,8 @@
  * An entry is copied once, into memory that user space cannot reach, then
  * checked, then used. Indices that make no sense take nothing.
  */
+#include <rdma/ib_mad.h>
+
 #include "qp.h"
 
 static u64 odp_sge_length(const struct odp_sge *sge, u32 num_sge)
@@ -34,6 +36,15 @@ static bool odp_swqe_opcode_ok(const struct odp_qp *qp, u8 opcode)
 	default:
 		return false;
 	}
+}
+
+/* A datagram is a single packet, one of the connection manager's a MAD. */
+static u32 odp_message_max(const struct odp_qp *qp)
+{
+	if (!odp_qp_is_datagram(qp))
+		return ODP_MAX_MSG_SIZE;
+	return qp->ib.qp_type == IB_QPT_GSI ? IB_MGMT_MAD_SIZE :
+		ib_mtu_enum_to_int(odp_device_mtu(qp->dev));
 }
 
 /**
@@ -84,7 +95,6 @@ void odp_swqe_check(struct odp_qp *qp, struct odp_swqe *swqe)
 {
 	const struct odp_send_wqe *wqe = &swqe->wqe;
 	const struct odp_sq *sq = &qp->sq;
-	bool datagram = odp_qp_is_datagram(qp);
 	u64 length;
 
 	swqe->length = 0;
@@ -105,7 +115,7 @@ void odp_swqe_check(struct odp_qp *qp, struct odp_swqe *swqe)
 		length = odp_sge_length(odp_swqe_sge(swqe), wqe->num_sge);
 	}
 	swqe->status = IB_WC_LOC_LEN_ERR;
-	if (length > (datagram ? qp->mtu : ODP_MAX_MSG_SIZE) ||
+	if (length > odp_message_max(qp) ||
 	    (odp_swqe_is_atomic(swqe) && length != sizeof(u64)))
 		return;
 	swqe->length = length;
@@ -264,6 +274,27 @@ bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status)
 		return odp_srq_take(to_odp_srq(qp->ib.srq), qp->resp.rwqe,
 				    status);
 	return odp_rq_take_from(&qp->rq, qp->resp.rwqe, status);
+}
+
+/**
+ * odp_rq_reset - forgets all receive requests
+ * @qp: The queue pair, stopped.
+ *
+ * User space sets its index by itself; for the kernel's users nobody else does.
+ */
+void odp_rq_reset(struct odp_qp *qp)
+{
+	struct odp_rq *rq = &qp->rq;
+	unsigned long flags;
+
+	rq->head = 0;
+	if (!rq->kring.depth)
+		return;
+	spin_lock_irqsave(&rq->post_lock, flags);
+	if (!qp->ib.uobject)
+		rq->kring.ring->user_index = 0;
+	odp_kring_set_kernel_index(&rq->kring, 0);
+	spin_unlock_irqrestore(&rq->post_lock, flags);
 }
 
 /**

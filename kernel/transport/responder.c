@@ -747,9 +747,7 @@ void odp_responder_reset(struct odp_qp *qp)
 {
 	struct odp_responder *resp = &qp->resp;
 
-	qp->rq.head = 0;
-	if (qp->rq.kring.depth)
-		odp_kring_set_kernel_index(&qp->rq.kring, 0);
+	odp_rq_reset(qp);
 	resp->message = ODP_MSG_NONE;
 	resp->naked = false;
 	resp->ack_due = false;

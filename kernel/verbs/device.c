@@ -66,7 +66,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->max_ah = ODP_MAX_AH - 1;
 	attr->max_dm_size = ODP_MAX_DM_SIZE;
 	attr->max_mcast_grp = ODP_MAX_MEMBERS;
-	attr->max_mcast_qp_attach = ODP_MAX_MEMBERS;
+	attr->max_mcast_qp_attach = ODP_MAX_GROUP_MEMBERS;
 	attr->max_total_mcast_qp_attach = ODP_MAX_MEMBERS;
 	attr->max_pkeys = 1;
 	attr->cq_caps.max_cq_moderation_count = U16_MAX;
@@ -78,15 +78,6 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->odp_caps.per_transport_caps.rc_odp_caps = rc;
 	attr->odp_caps.per_transport_caps.ud_odp_caps = ud;
 	return 0;
-}
-
-/**
- * odp_device_mtu - the largest path MTU that the interface has room for
- * @dev: The device.
- */
-enum ib_mtu odp_device_mtu(const struct odp_dev *dev)
-{
-	return max(iboe_get_mtu(READ_ONCE(dev->ndev->mtu)), IB_MTU_256);
 }
 
 static bool odp_port_up(const struct net_device *ndev)

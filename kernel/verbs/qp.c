@@ -205,7 +205,6 @@ int odp_destroy_qp(struct ib_qp *ib, struct ib_udata *udata)
 {
 	struct odp_qp *qp = to_odp_qp(ib);
 
-	odp_multicast_detach_all(qp);
 	odp_qp_unnumber(qp);
 	odp_qp_stop(qp);
 	odp_qp_free_queues(qp);
@@ -344,13 +343,6 @@ static int odp_qp_enter(struct odp_qp *qp, enum ib_qp_state old,
 	return 0;
 }
 
-/* Of a datagram's payload; what is for the connection manager has one size. */
-static u32 odp_qp_datagram_mtu(const struct odp_qp *qp)
-{
-	return qp->ib.qp_type == IB_QPT_GSI ? IB_MGMT_MAD_SIZE :
-		ib_mtu_enum_to_int(odp_device_mtu(qp->dev));
-}
-
 static int odp_modify_qp_locked(struct odp_qp *qp, struct ib_qp_attr *attr,
 				int mask)
 {
@@ -369,8 +361,6 @@ static int odp_modify_qp_locked(struct odp_qp *qp, struct ib_qp_attr *attr,
 		err = odp_qp_set_path(qp, attr, mask);
 	if (err)
 		return err;
-	if (new == IB_QPS_RTR && odp_qp_is_datagram(qp))
-		qp->mtu = odp_qp_datagram_mtu(qp);
 	odp_qp_set_psns(qp, attr, mask);
 	odp_qp_set_limits(qp, attr, mask);
 	return new != old ? odp_qp_enter(qp, old, new) : 0;

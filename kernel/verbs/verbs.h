@@ -42,7 +42,6 @@ struct odp_mw {
 /* device.c */
 int odp_device_add(const char *name, struct net_device *ndev);
 void odp_device_port_event(struct odp_dev *dev);
-enum ib_mtu odp_device_mtu(const struct odp_dev *dev);
 
 /* context.c */
 int odp_alloc_ucontext(struct ib_ucontext *context, struct ib_udata *udata);
