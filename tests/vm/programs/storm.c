@@ -9,7 +9,8 @@
  * made cold again (MADV_DONTNEED). What its speed is compared with is that of
  * the same stream beside a thread that only spins: that one takes as much CPU
  * time, and touches nothing. Each round takes all measurements in turn, and of
- * each the upper quartile counts: the host may be busy with other things.
+ * each the upper quartile counts: the host may be busy with other things. There
+ * are more rounds where that was not enough to leave them out.
  */
 #include "ends.h"
 
@@ -29,7 +30,7 @@
  */
 enum { PART = 64, PARTS = 4, STREAM = PARTS * PART };
 enum { WINDOW = 8, PIECE = 16, RETRIES_MAX = 1 /* % */, SPEED_MIN = 50 /* % */,
-       ROUNDS_MAX = 50 };
+       ROUNDS_MAX = 50, MORE_ROUNDS = 5 };
 
 enum beside { NOTHING, SPIN, FAR, NEIGHBOUR, SAME, OTHER_SPIN, OTHER_FAR, KINDS };
 
@@ -286,20 +287,32 @@ static void say(enum beside kind)
 	       (unsigned long long)r->direct);
 }
 
-static void judge(enum beside kind, enum beside control)
+/* Of the speed beside one who only spins, in % */
+static double part_of_speed(enum beside kind)
+{
+	enum beside control = kind == OTHER_FAR ? OTHER_SPIN : SPIN;
+
+	return 100 * speed_of(&results[kind]) / speed_of(&results[control]);
+}
+
+static bool fast_enough(void)
+{
+	return under_load() || (part_of_speed(FAR) > SPEED_MIN &&
+				part_of_speed(NEIGHBOUR) > SPEED_MIN &&
+				part_of_speed(OTHER_FAR) > SPEED_MIN);
+}
+
+static void judge(enum beside kind)
 {
 	struct result *r = &results[kind];
-	double part;
 
 	say(kind);
 	CHECK(r->faults > 0);
 	JUDGE(r->retries * 100 < r->faults * RETRIES_MAX);
 	JUDGE(r->direct == 0);
-	if (kind == control)
-		return;
-	part = 100 * speed_of(r) / speed_of(&results[control]);
-	printf("%38s %6.0f %% of the speed beside one who spins (at least %d)\n", "", part, SPEED_MIN);
-	JUDGE(part > SPEED_MIN);
+	if (kind == FAR || kind == NEIGHBOUR || kind == OTHER_FAR)
+		printf("%38s %6.0f %% of the speed beside one who spins (at least %d)\n", "",
+		       part_of_speed(kind), SPEED_MIN);
 }
 
 static void set_up(void)
@@ -323,7 +336,7 @@ static void set_up(void)
 
 int main(int argc, char **argv)
 {
-	int c, kind, round, rounds = 12;
+	int c, kind, round = 0, rounds = 12;
 	pid_t pid;
 
 	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -342,17 +355,17 @@ int main(int argc, char **argv)
 		else
 			rounds = atoi(optarg);
 	}
-	CHECK(nics[0].context && rounds > 1 && rounds <= 2 * ROUNDS_MAX);
+	CHECK(nics[0].context && rounds > 1 && rounds * MORE_ROUNDS <= 2 * ROUNDS_MAX);
 	set_up();
-	for (round = 0; round < rounds; round++)
+	while (round < rounds || (round < MORE_ROUNDS * rounds && !fast_enough())) {
 		for (kind = NOTHING; kind < KINDS; kind++)
 			measure(kind, round & 1);
-	judge(NOTHING, NOTHING);
-	judge(SPIN, SPIN);
-	judge(FAR, SPIN);
-	judge(NEIGHBOUR, SPIN);
-	judge(OTHER_SPIN, OTHER_SPIN);
-	judge(OTHER_FAR, OTHER_SPIN);
+		round++;
+	}
+	for (kind = NOTHING; kind < KINDS; kind++)
+		if (kind != SAME)
+			judge(kind);
+	JUDGE(fast_enough());
 	/* Here the block is what both of them share; that it goes on is enough. */
 	say(SAME);
 	return 0;
