@@ -99,7 +99,7 @@ static bool odp_packet_expected(const struct odp_qp *qp, struct sk_buff *skb)
 	if (odp_qp_is_datagram(qp))
 		return service == IB_OPCODE_UD &&
 		       odp_datagram_expected(qp, skb);
-	return service == IB_OPCODE_RC && odp_packet_from_peer(qp, skb);
+	return service == odp_qp_service(qp) && odp_packet_from_peer(qp, skb);
 }
 
 /**

@@ -19,7 +19,7 @@
 #define P_IMM	ODP_PKT_IMM
 #define P_INV	ODP_PKT_INV
 
-/* Of the RC service */
+/* Of the RC service; those that the UC service has, too, are the same there. */
 static const u16 odp_opcodes[] = {
 	[IB_OPCODE_RC_SEND_FIRST]			= P_SEND | P_FIRST,
 	[IB_OPCODE_RC_SEND_MIDDLE]			= P_SEND,
@@ -62,6 +62,8 @@ u32 odp_opcode_flags(u8 opcode)
 		return P_SEND | P_ONLY | ODP_PKT_DETH;
 	case IB_OPCODE_UD_SEND_ONLY_WITH_IMMEDIATE:
 		return P_SEND | P_ONLY | ODP_PKT_DETH | P_IMM;
+	case IB_OPCODE_UC ... IB_OPCODE_UC_RDMA_WRITE_ONLY_WITH_IMMEDIATE:
+		return odp_opcodes[opcode - IB_OPCODE_UC];
 	default:
 		return opcode < ARRAY_SIZE(odp_opcodes) ? odp_opcodes[opcode] : 0;
 	}

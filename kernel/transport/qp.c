@@ -370,6 +370,23 @@ void odp_qp_fail(struct odp_qp *qp)
 }
 
 /**
+ * odp_qp_fail_sends - a send request has failed
+ * @qp: The queue pair. Requester only, which flushes its queue from now on. What
+ *	is not reliable goes on receiving (IBTA 10.3.1, SQE).
+ */
+void odp_qp_fail_sends(struct odp_qp *qp)
+{
+	if (odp_qp_is_reliable(qp)) {
+		odp_qp_fail(qp);
+		return;
+	}
+	spin_lock_bh(&qp->lock);
+	if (odp_qp_state_sends(qp->state))
+		WRITE_ONCE(qp->state, IB_QPS_SQE);
+	spin_unlock_bh(&qp->lock);
+}
+
+/**
  * odp_qp_event - tells the user of a queue pair
  * @qp: The queue pair.
  * @type: What happened.

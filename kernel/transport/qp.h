@@ -451,15 +451,34 @@ static inline bool odp_qp_is_datagram(const struct odp_qp *qp)
 	return qp->ib.qp_type == IB_QPT_UD || qp->ib.qp_type == IB_QPT_GSI;
 }
 
+/* Is what gets lost sent again? */
+static inline bool odp_qp_is_reliable(const struct odp_qp *qp)
+{
+	return qp->ib.qp_type == IB_QPT_RC;
+}
+
+/* Of a connection: the upper bits of its opcodes */
+static inline u8 odp_qp_service(const struct odp_qp *qp)
+{
+	return odp_qp_is_reliable(qp) ? IB_OPCODE_RC : IB_OPCODE_UC;
+}
+
 static inline bool odp_qp_state_receives(enum ib_qp_state state)
 {
-	return state == IB_QPS_RTR || state == IB_QPS_RTS;
+	return state == IB_QPS_RTR || state == IB_QPS_RTS ||
+	       state == IB_QPS_SQE;
+}
+
+static inline bool odp_qp_state_sends(enum ib_qp_state state)
+{
+	return state == IB_QPS_RTS;
 }
 
 /* May send requests be posted? */
 static inline bool odp_qp_state_posts(enum ib_qp_state state)
 {
-	return state == IB_QPS_RTS || state == IB_QPS_ERR;
+	return odp_qp_state_sends(state) || state == IB_QPS_SQE ||
+	       state == IB_QPS_ERR;
 }
 
 static inline struct odp_cq *odp_qp_send_cq(struct odp_qp *qp)
@@ -493,6 +512,7 @@ bool odp_qp_set_state(struct odp_qp *qp, enum ib_qp_state old,
 		      enum ib_qp_state state);
 void odp_qp_flush(struct odp_qp *qp);
 void odp_qp_fail(struct odp_qp *qp);
+void odp_qp_fail_sends(struct odp_qp *qp);
 void odp_qp_event(struct odp_qp *qp, enum ib_event_type type);
 
 /* queues.c: send and receive requests */

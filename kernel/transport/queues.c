@@ -24,15 +24,16 @@ static bool odp_swqe_opcode_ok(const struct odp_qp *qp, u8 opcode)
 	case IB_WR_SEND:
 	case IB_WR_SEND_WITH_IMM:
 		return true;
-	case IB_WR_SEND_WITH_INV:
 	case IB_WR_RDMA_WRITE:
 	case IB_WR_RDMA_WRITE_WITH_IMM:
-	case IB_WR_RDMA_READ:
-	case IB_WR_ATOMIC_CMP_AND_SWP:
-	case IB_WR_ATOMIC_FETCH_AND_ADD:
 	case IB_WR_BIND_MW:
 	case IB_WR_LOCAL_INV:
 		return !odp_qp_is_datagram(qp);
+	case IB_WR_SEND_WITH_INV:
+	case IB_WR_RDMA_READ:
+	case IB_WR_ATOMIC_CMP_AND_SWP:
+	case IB_WR_ATOMIC_FETCH_AND_ADD:
+		return odp_qp_is_reliable(qp);
 	default:
 		return false;
 	}

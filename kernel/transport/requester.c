@@ -17,6 +17,9 @@
  * one is asked for again in the middle. An atomic is a READ of one packet, but
  * for what the peer does.
  *
+ * On an unreliable connection a request is done when it is sent: nothing is
+ * outstanding, and nothing is sent again.
+ *
  * Requests about keys have no PSNs. They are carried out when all before them
  * have completed, so that none is done that an error should have kept away.
  *
@@ -129,7 +132,7 @@ void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
 }
 
 /**
- * odp_requester_fail - ends the oldest send request, and the connection
+ * odp_requester_fail - ends the oldest send request, and all behind it
  * @qp: The queue pair. Requester only.
  * @status: Why.
  * @syndrome: Of the NAK that says so, or 0.
@@ -138,7 +141,7 @@ void odp_requester_fail(struct odp_qp *qp, enum ib_wc_status status,
 			u8 syndrome)
 {
 	odp_requester_complete(qp, status, syndrome);
-	odp_qp_fail(qp);
+	odp_qp_fail_sends(qp);
 }
 
 /* The packet that was being filled is not the next one any more. */
@@ -157,12 +160,13 @@ static bool odp_req_flush(struct odp_qp *qp)
 
 	skb_queue_purge(&qp->req.half.rx);
 	odp_req_drop_packet(&qp->req);
-	while (qp->sq.head != tail) {
-		if (!budget--)
-			return false;
+	while (qp->sq.head != tail && budget--)
 		odp_requester_complete(qp, IB_WC_WR_FLUSH_ERR, 0);
-	}
-	return true;
+	/* Where requests can be sent again it goes on behind those. */
+	qp->req.cur = qp->sq.head;
+	qp->req.unsent = qp->sq.head;
+	qp->req.offset = 0;
+	return qp->sq.head == tail;
 }
 
 /**
@@ -333,6 +337,8 @@ static void odp_req_sent(struct odp_qp *qp, u32 npsns, u32 bytes)
 		req->cur++;
 		req->offset = 0;
 	}
+	if (!odp_qp_is_reliable(qp))
+		req->una = req->psn;
 }
 
 static u8 odp_req_opcode(const struct odp_swqe *swqe, bool first, bool last)
@@ -394,12 +400,14 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 		.left = swqe->length,
 	};
 	struct odp_packet_spec spec = {
-		.opcode = odp_req_opcode(swqe, first, last),
+		.opcode = odp_qp_service(qp) |
+			  odp_req_opcode(swqe, first, last),
 		.psn = req->psn,
 		.len = len,
 		.solicited = last && swqe->wqe.flags & IB_SEND_SOLICITED,
-		.ack_req = last || req->probing ||
-			   req->unasked + 1 >= ODP_ACK_INTERVAL,
+		.ack_req = odp_qp_is_reliable(qp) &&
+			   (last || req->probing ||
+			    req->unasked + 1 >= ODP_ACK_INTERVAL),
 		.reth = &remote,
 		.imm = swqe->wqe.imm_data,
 		.invalidate = swqe->wqe.invalidate_rkey,
@@ -425,6 +433,8 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 	odp_req_sent(qp, 1, len);
 	if (skb)
 		odp_packet_xmit(qp, skb);
+	if (last && !odp_qp_is_reliable(qp))
+		odp_requester_complete(qp, IB_WC_SUCCESS, 0);
 	return 0;
 }
 
@@ -636,10 +646,10 @@ static enum odp_turn odp_req_turn(struct odp_half *half)
 	do {
 		enum ib_qp_state state = odp_qp_state(qp);
 
-		if (state == IB_QPS_ERR)
+		if (state == IB_QPS_ERR || state == IB_QPS_SQE)
 			return odp_req_flush(qp) ? ODP_TURN_IDLE :
 						   ODP_TURN_MORE;
-		if (state != IB_QPS_RTS)
+		if (!odp_qp_state_sends(state))
 			return ODP_TURN_IDLE;
 		did = odp_req_step(qp);
 	} while (did > 0 && --budget);

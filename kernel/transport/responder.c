@@ -8,12 +8,16 @@
  * there. Acknowledgments are owed for a turn and sent at its end, so that
  * packets that arrive together are acknowledged together.
  *
+ * On an unreliable connection the peer is told nothing. What is missing takes the
+ * rest of its message with it; a receive request that had a part of it is for the
+ * next message then.
+ *
  * A READ is answered packet by packet while later requests wait behind it. An
  * atomic is executed once, and what it has returned is kept for when it comes
  * again.
  *
  * IBTA volume 1: 9.7.4 (order of validation), 9.7.5 (acknowledgments),
- * 9.9.3 (responder errors).
+ * 9.8.2 (unreliable connection), 9.9.3 (responder errors).
  */
 #include "packet.h"
 #include "qp.h"
@@ -43,7 +47,8 @@ u32 odp_request_npsns(const struct odp_qp *qp, const struct odp_packet *pkt)
  * @psn: What it is about.
  * @syndrome: ODP_SYNDROME_*, or an RNR NAK with its timer code.
  *
- * Any context but hard interrupts, by others than the responder, too.
+ * Any context but hard interrupts, by others than the responder, too. Does nothing
+ * on an unreliable connection.
  */
 void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome)
 {
@@ -55,6 +60,8 @@ void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome)
 	};
 	struct sk_buff *skb;
 
+	if (!odp_qp_is_reliable(qp))
+		return;
 	if ((syndrome & ODP_AETH_KIND) == ODP_AETH_RNR)
 		odp_count(qp->dev, ODP_STAT_RNR_SENT);
 	skb = odp_packet_new(qp, &spec);
@@ -117,15 +124,28 @@ void odp_responder_recv_error(struct odp_qp *qp, enum ib_wc_status status)
 		odp_responder_push(qp, &cqe, true);
 }
 
+/* Unreliable connections: the expected packet's message is lost. */
+static void odp_resp_lose(struct odp_qp *qp)
+{
+	odp_count(qp->dev, ODP_STAT_RX_DROPPED);
+	qp->resp.message = ODP_MSG_NONE;
+	qp->resp.epsn = odp_psn_add(qp->resp.epsn, 1);
+}
+
 /*
  * Ends the connection: the peer is told by a NAK, the user by the receive
- * request in use or, if there is none, by an event.
+ * request in use or, if there is none, by an event. What is the peer's fault is
+ * no end of an unreliable one.
  */
 static void odp_resp_fail(struct odp_qp *qp, u8 syndrome,
 			  enum ib_wc_status status)
 {
 	bool access = syndrome == ODP_SYNDROME_NAK_ACCESS;
 
+	if (!odp_qp_is_reliable(qp) && syndrome != ODP_SYNDROME_NAK_OP) {
+		odp_resp_lose(qp);
+		return;
+	}
 	odp_resp_nak(qp, syndrome);
 	if (qp->resp.have_rwqe)
 		odp_responder_recv_error(qp, status);
@@ -204,8 +224,11 @@ static bool odp_resp_need_rwqe(struct odp_qp *qp)
 	if (qp->resp.have_rwqe)
 		return true;
 	if (!odp_rq_take(qp, &status)) {
-		odp_resp_nak(qp, ODP_AETH_RNR |
-				 READ_ONCE(qp->attr.min_rnr_timer));
+		if (odp_qp_is_reliable(qp))
+			odp_resp_nak(qp, ODP_AETH_RNR |
+					 READ_ONCE(qp->attr.min_rnr_timer));
+		else
+			odp_resp_lose(qp);
 		return false;
 	}
 	qp->resp.have_rwqe = true;
@@ -610,12 +633,29 @@ static bool odp_resp_in_sequence(const struct odp_qp *qp,
 						       ODP_MSG_WRITE);
 }
 
+/*
+ * Unreliable connections: the packet is the expected one, whatever its PSN. If
+ * others were lost before it, or their message ends early, that one is lost, and
+ * so is this packet's if it does not begin here.
+ */
+static void odp_resp_resync(struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	struct odp_responder *resp = &qp->resp;
+
+	if (pkt->psn != resp->epsn || pkt->flags & ODP_PKT_FIRST)
+		resp->message = ODP_MSG_NONE;
+	resp->epsn = pkt->psn;
+}
+
 /* Validates and executes a packet. */
 static int odp_resp_request(struct odp_qp *qp, const struct odp_packet *pkt)
 {
 	struct odp_responder *resp = &qp->resp;
-	s32 diff = odp_psn_diff(pkt->psn, resp->epsn);
+	s32 diff;
 
+	if (!odp_qp_is_reliable(qp))
+		odp_resp_resync(qp, pkt);
+	diff = odp_psn_diff(pkt->psn, resp->epsn);
 	if (diff < 0) {
 		odp_resp_duplicate(qp, pkt);
 		return 0;

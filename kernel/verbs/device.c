@@ -27,7 +27,6 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	const int rc = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
 		       IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ |
 		       IB_ODP_SUPPORT_SRQ_RECV | IB_ODP_SUPPORT_ATOMIC;
-
 	const int ud = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
 		       IB_ODP_SUPPORT_SRQ_RECV;
 
@@ -76,6 +75,8 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->hca_core_clock = USEC_PER_SEC;
 	attr->odp_caps.general_caps = IB_ODP_SUPPORT | IB_ODP_SUPPORT_IMPLICIT;
 	attr->odp_caps.per_transport_caps.rc_odp_caps = rc;
+	attr->odp_caps.per_transport_caps.uc_odp_caps = ud |
+							IB_ODP_SUPPORT_WRITE;
 	attr->odp_caps.per_transport_caps.ud_odp_caps = ud;
 	return 0;
 }

@@ -17,31 +17,49 @@ enum {
 	HAS_INVALIDATE = 1 << 5,
 	IS_BIND = 1 << 6,
 	NO_DATA = 1 << 7,
+	IN_UC = 1 << 8,
+	IN_UD = 1 << 9,
 };
 
 static unsigned int traits(enum ibv_wr_opcode opcode)
 {
 	switch (opcode) {
 	case IBV_WR_SEND:
-		return KNOWN;
+		return KNOWN | IN_UC | IN_UD;
 	case IBV_WR_SEND_WITH_IMM:
-		return KNOWN | HAS_IMM;
+		return KNOWN | IN_UC | IN_UD | HAS_IMM;
 	case IBV_WR_SEND_WITH_INV:
 		return KNOWN | HAS_INVALIDATE;
 	case IBV_WR_RDMA_WRITE:
+		return KNOWN | IN_UC | HAS_REMOTE;
 	case IBV_WR_RDMA_READ:
 		return KNOWN | HAS_REMOTE;
 	case IBV_WR_RDMA_WRITE_WITH_IMM:
-		return KNOWN | HAS_REMOTE | HAS_IMM;
+		return KNOWN | IN_UC | HAS_REMOTE | HAS_IMM;
 	case IBV_WR_ATOMIC_CMP_AND_SWP:
 	case IBV_WR_ATOMIC_FETCH_AND_ADD:
 		return KNOWN | IS_ATOMIC;
 	case IBV_WR_LOCAL_INV:
-		return KNOWN | HAS_INVALIDATE | NO_DATA;
+		return KNOWN | IN_UC | HAS_INVALIDATE | NO_DATA;
 	case IBV_WR_BIND_MW:
-		return KNOWN | IS_BIND | NO_DATA;
+		return KNOWN | IN_UC | IS_BIND | NO_DATA;
 	default:
 		return 0;
+	}
+}
+
+static unsigned int traits_in(enum ibv_wr_opcode opcode,
+			      enum ibv_qp_type qp_type)
+{
+	unsigned int has = traits(opcode);
+
+	switch (qp_type) {
+	case IBV_QPT_UC:
+		return has & IN_UC ? has : 0;
+	case IBV_QPT_UD:
+		return has & IN_UD ? has | HAS_ADDRESS : 0;
+	default:
+		return has;
 	}
 }
 
@@ -56,12 +74,9 @@ static int fill_header(struct odp_send_wqe *wqe, const struct ibv_send_wr *wr,
 		       enum ibv_qp_type qp_type)
 {
 	unsigned int all_flags = IBV_SEND_FENCE | IBV_SEND_SIGNALED;
-	unsigned int has = traits(wr->opcode);
+	unsigned int has = traits_in(wr->opcode, qp_type);
 	int ret = 0;
 
-	if (qp_type == IBV_QPT_UD)
-		has = has & (HAS_REMOTE | IS_ATOMIC | HAS_INVALIDATE | IS_BIND) ?
-			      0 : has | HAS_ADDRESS;
 	if (!(has & NO_DATA))
 		all_flags |= IBV_SEND_SOLICITED | IBV_SEND_INLINE;
 	if (!has || wr->send_flags & ~all_flags)

@@ -438,6 +438,26 @@ static void test_datagrams(void **state)
 	expect_sent(2, 2);
 }
 
+static void test_services(void **state)
+{
+	struct ibv_send_wr wr, *bad;
+
+	write_list(&wr, 1);
+	ibqp->qp_type = IBV_QPT_UC;
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), 0);
+	expect_sent(1, 1);
+	wr.opcode = IBV_WR_RDMA_READ;
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), EINVAL);
+	wr.opcode = IBV_WR_SEND_WITH_INV;
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), EINVAL);
+	ibqp->qp_type = IBV_QPT_UD;
+	wr.opcode = IBV_WR_RDMA_WRITE;
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), EINVAL);
+	wr.opcode = IBV_WR_TSO;
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), EINVAL);
+	expect_sent(1, 1);
+}
+
 static void test_inline(void **state)
 {
 	char first[FAKE_INLINE - 8] = "first", second[9] = "second..";
@@ -745,6 +765,7 @@ int main(void)
 		TEST(test_windows),
 		TEST(test_invalid_windows),
 		TEST(test_datagrams),
+		TEST(test_services),
 		TEST(test_inline),
 		TEST(test_builders),
 		TEST(test_builder_errors),

@@ -91,7 +91,7 @@ struct ibv_mr *nic_register(struct nic *nic, void *start, size_t size)
 void end_create(struct end *end, struct nic *nic, int depth)
 {
 	struct ibv_qp_init_attr init = {
-		.qp_type = IBV_QPT_RC,
+		.qp_type = end->type ?: IBV_QPT_RC,
 		.cap = { depth, depth, 1, 1, 0 },
 		.sq_sig_all = 1,
 	};
@@ -124,16 +124,18 @@ void end_connect(struct end *end, const struct address *peer)
 				      .hop_limit = 8 } },
 		.timeout = end->timeout ?: TIMEOUT_LONG, .retry_cnt = 7, .rnr_retry = 7,
 	};
+	bool reliable = end->qp->qp_type == IBV_QPT_RC;
 
 	CHECK(!ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
 			     IBV_QP_ACCESS_FLAGS));
 	attr.qp_state = IBV_QPS_RTR;
 	CHECK(!ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
-			     IBV_QP_DEST_QPN | IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC |
-			     IBV_QP_MIN_RNR_TIMER));
+			     IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
+			     (reliable ? IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER : 0)));
 	attr.qp_state = IBV_QPS_RTS;
-	CHECK(!ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
-			     IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC));
+	CHECK(!ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_SQ_PSN |
+			     (reliable ? IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
+					 IBV_QP_MAX_QP_RD_ATOMIC : 0)));
 }
 
 void ends_connect(struct end *a, struct end *b)

@@ -48,14 +48,15 @@ struct address {
 };
 
 /*
- * A queue pair; both of its queues complete to one completion queue. @srq and
- * @timeout are set before, or zero.
+ * A queue pair; both of its queues complete to one completion queue. What is
+ * behind @qp is set before, or zero.
  */
 struct end {
 	struct nic *nic;
 	struct ibv_comp_channel *channel;
 	struct ibv_cq *cq;
 	struct ibv_qp *qp;
+	enum ibv_qp_type type;	/* IBV_QPT_UC; 0 is IBV_QPT_RC */
 	struct ibv_srq *srq;	/* to receive from */
 	uint8_t timeout;	/* transport timeout, of 2^n * 4 us */
 	int rd_atomic;		/* READs and atomics at a time: 0 is 8, less is none */
