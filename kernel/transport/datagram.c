@@ -170,7 +170,7 @@ static void odp_datagram_complete(struct odp_qp *qp,
 	};
 
 	if (!odp_responder_push(qp, &cqe, pkt->bth->flags & ODP_BTH_SOLICITED))
-		odp_qp_fail(qp);
+		odp_qp_fatal(qp);
 }
 
 /**

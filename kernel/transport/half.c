@@ -179,8 +179,8 @@ void odp_half_kick_later(struct odp_half *half)
  * odp_half_stop - makes a half rest
  * @half: The half.
  *
- * May sleep, but not for a page. On return nobody runs the half and its packets
- * are gone; kicks do nothing until odp_half_start().
+ * May sleep, but not for a page. On return nobody runs the half; kicks do nothing
+ * until odp_half_start().
  */
 void odp_half_stop(struct odp_half *half)
 {
@@ -191,7 +191,6 @@ void odp_half_stop(struct odp_half *half)
 	wait_var_event(&half->state,
 		       !(atomic_read_acquire(&half->state) & ODP_HALF_OWNED));
 	WRITE_ONCE(half->parked, false);
-	skb_queue_purge(&half->rx);
 }
 
 /**
@@ -207,11 +206,10 @@ void odp_half_unpark(struct odp_half *half)
 
 /**
  * odp_half_start - undoes odp_half_stop()
- * @half: The half.
+ * @half: The half; to be kicked, as there may be work.
  */
 void odp_half_start(struct odp_half *half)
 {
-	skb_queue_purge(&half->rx);
 	odp_waiter_open(&half->waiter);
 	atomic_fetch_andnot(ODP_HALF_STOPPED, &half->state);
 }

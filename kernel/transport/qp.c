@@ -17,7 +17,7 @@
  *						last reference gone: packets
  *						purged, memory freed
  */
-#include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
@@ -29,9 +29,6 @@
 
 /* GSI queue pairs are found by address; their own numbers no packet can have. */
 #define ODP_GSI_FIRST	(ODP_QPN_MASK + 1)
-
-/* RNR NAK timer code for a page that is on its way: 10.24 ms. */
-#define ODP_RNR_PARKED	20
 
 /**
  * struct odp_qp_handle - what a number stands for
@@ -186,18 +183,19 @@ static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt)
  * queued is answered with an RNR NAK. It names the request that waits or, where the
  * peer may have the answer to that, the one that came, by the last of its PSNs: the
  * requester of rdma_rxe takes an acknowledgment in the middle of a READ for the
- * rest of the data. True if there is something to be told now.
+ * rest of the data. A peer that was told has no more to hear until that time is
+ * over. True if there is something to be told now.
  */
 static bool odp_responder_tell(struct odp_qp *qp, const struct odp_packet *pkt,
-			       u32 *psn)
+			       u32 *psn, u8 *timer)
 {
 	struct odp_responder *resp = &qp->resp;
+	ktime_t now = ktime_get();
 
 	lockdep_assert_held(&resp->half.rx.lock);
 
-	/* Once a jiffy will do, and is well within the time that it gives. */
-	if (!READ_ONCE(resp->half.parked) || odp_qp_is_datagram(qp) ||
-	    !time_after(jiffies, resp->rnr_sent))
+	if (!READ_ONCE(resp->half.parked) || !odp_qp_is_reliable(qp) ||
+	    ktime_before(now, resp->rnr_until))
 		return false;
 	*psn = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt) - 1);
 	if (odp_psn_diff(*psn, resp->wait_psn) < 0)
@@ -206,7 +204,11 @@ static bool odp_responder_tell(struct odp_qp *qp, const struct odp_packet *pkt,
 		*psn = resp->wait_end;
 	if (resp->wait_silent && *psn == resp->wait_psn)
 		return false;
-	resp->rnr_sent = jiffies;
+	*timer = resp->rnr_timer;
+	resp->rnr_until = ktime_add_ns(now, odp_rnr_ns(*timer));
+	/* Every other code is twice as long. */
+	if (*timer && *timer < ODP_RNR_LONGEST)
+		resp->rnr_timer = min(*timer + 2, ODP_RNR_LONGEST);
 	return true;
 }
 
@@ -215,13 +217,15 @@ static void odp_responder_receive(struct odp_qp *qp, struct sk_buff *skb)
 	struct sk_buff_head *rx = &qp->resp.half.rx;
 	bool admit = false;
 	bool rnr = false;
+	u8 timer;
 	u32 psn;
 
 	spin_lock_bh(&rx->lock);
 	/* Asked under the lock: what is left at a reset is purged after it. */
 	if (odp_qp_state_receives(odp_qp_state(qp))) {
 		admit = odp_responder_admit(qp, odp_packet(skb));
-		rnr = !admit && odp_responder_tell(qp, odp_packet(skb), &psn);
+		rnr = !admit && odp_responder_tell(qp, odp_packet(skb), &psn,
+						   &timer);
 	}
 	if (admit)
 		__skb_queue_tail(rx, skb);
@@ -234,7 +238,7 @@ static void odp_responder_receive(struct odp_qp *qp, struct sk_buff *skb)
 	odp_count(qp->dev, ODP_STAT_RX_DROPPED);
 	kfree_skb(skb);
 	if (rnr)
-		odp_responder_ack(qp, psn, ODP_AETH_RNR | ODP_RNR_PARKED);
+		odp_responder_ack(qp, psn, ODP_AETH_RNR | timer);
 }
 
 static void odp_requester_receive(struct odp_qp *qp, struct sk_buff *skb)
@@ -243,7 +247,7 @@ static void odp_requester_receive(struct odp_qp *qp, struct sk_buff *skb)
 	bool admit;
 
 	spin_lock_bh(&rx->lock);
-	admit = odp_qp_state(qp) == IB_QPS_RTS &&
+	admit = odp_qp_state_sends(odp_qp_state(qp)) &&
 		skb_queue_len(rx) < ODP_RX_MAX;
 	if (admit)
 		__skb_queue_tail(rx, skb);
@@ -281,14 +285,41 @@ void odp_qp_init_halves(struct odp_qp *qp)
 	odp_responder_init(qp);
 }
 
+static void odp_qp_drop_packets(struct odp_qp *qp)
+{
+	skb_queue_purge(&qp->req.half.rx);
+	skb_queue_purge(&qp->resp.half.rx);
+}
+
 /**
- * odp_qp_stop - makes a queue pair rest
+ * odp_qp_pause - makes a queue pair rest for a moment
+ * @qp: The queue pair. May sleep, but not for a page. Packets queue up.
+ */
+void odp_qp_pause(struct odp_qp *qp)
+{
+	odp_half_stop(&qp->req.half);
+	odp_half_stop(&qp->resp.half);
+}
+
+/**
+ * odp_qp_resume - undoes odp_qp_pause()
+ * @qp: The queue pair.
+ */
+void odp_qp_resume(struct odp_qp *qp)
+{
+	odp_half_start(&qp->req.half);
+	odp_half_start(&qp->resp.half);
+	odp_qp_kick(qp);
+}
+
+/**
+ * odp_qp_stop - makes a queue pair rest, and drops what it was at
  * @qp: The queue pair. May sleep, but not for a page.
  */
 void odp_qp_stop(struct odp_qp *qp)
 {
-	odp_half_stop(&qp->req.half);
-	odp_half_stop(&qp->resp.half);
+	odp_qp_pause(qp);
+	odp_qp_drop_packets(qp);
 	odp_requester_stop(qp);
 	odp_responder_stop(qp);
 }
@@ -301,6 +332,7 @@ void odp_qp_restart(struct odp_qp *qp)
 {
 	odp_requester_reset(qp);
 	odp_responder_reset(qp);
+	odp_qp_drop_packets(qp);
 	odp_half_start(&qp->req.half);
 	odp_half_start(&qp->resp.half);
 }
@@ -355,8 +387,10 @@ void odp_qp_flush(struct odp_qp *qp)
 /**
  * odp_qp_fail - moves a queue pair to the error state
  * @qp: The queue pair. Both halves flush their queues from now on.
+ *
+ * Return: false if it was there already.
  */
-void odp_qp_fail(struct odp_qp *qp)
+bool odp_qp_fail(struct odp_qp *qp)
 {
 	bool failed;
 
@@ -367,6 +401,17 @@ void odp_qp_fail(struct odp_qp *qp)
 	spin_unlock_bh(&qp->lock);
 	if (failed)
 		odp_qp_flush(qp);
+	return failed;
+}
+
+/**
+ * odp_qp_fatal - a completion of a queue pair is lost
+ * @qp: The queue pair, which cannot go on. The user is told.
+ */
+void odp_qp_fatal(struct odp_qp *qp)
+{
+	if (odp_qp_fail(qp))
+		odp_qp_event(qp, IB_EVENT_QP_FATAL);
 }
 
 /**

@@ -26,6 +26,12 @@
 #define ODP_READ_SEGMENT	64U
 /* PSNs after which an acknowledgment is asked for. */
 #define ODP_ACK_INTERVAL	32U
+/*
+ * RNR NAK timer codes for a page that is on its way: 10.24 ms at first, twice as
+ * long each time, up to 163.84 ms; but what the user wants at least.
+ */
+#define ODP_RNR_PARKED	20
+#define ODP_RNR_LONGEST	28
 /* Packets that wait for a half at most. */
 #define ODP_RX_MAX		1024U
 
@@ -240,6 +246,7 @@ static inline struct odp_srq *to_odp_srq(struct ib_srq *ib)
  * @gap: A response was lost and the retry for it is under way.
  * @missed_answer: The page that was missed last was for an answer's data.
  * @was_parked: The last turn ended with a miss.
+ * @drained: In SQD: all that was begun is done. False when it is entered.
  * @skb: The packet that is being filled, while a page for it is missing.
  * @filled: Bytes of its payload that are there.
  * @taken: Bytes of the response at the head of half.rx that are in memory.
@@ -266,6 +273,7 @@ struct odp_requester {
 	bool gap;
 	bool missed_answer;
 	bool was_parked;
+	bool drained;
 	struct sk_buff *skb;
 	u32 filled;
 	u32 taken;
@@ -345,8 +353,10 @@ struct odp_atomic_result {
  * @wait_silent: No NAK may be sent for @wait_psn: it is a READ, half answered.
  * @rx_next: PSN after the highest one of a request that was queued. Protected by
  *	the lock of half.rx.
- * @rnr_sent: When it last sent an RNR NAK while parked, jiffies. Protected by
- *	the lock of half.rx.
+ * @rnr_timer: Code of the RNR NAK that is next while parked. Protected by the lock
+ *	of half.rx.
+ * @rnr_until: What the last such one has told the peer to wait for. The same.
+ * @established: The user knows that the peer is there; set in RTR.
  */
 struct odp_responder {
 	struct odp_half half;
@@ -378,7 +388,9 @@ struct odp_responder {
 	u32 wait_end;
 	bool wait_silent;
 	u32 rx_next;
-	unsigned long rnr_sent;
+	u8 rnr_timer;
+	ktime_t rnr_until;
+	bool established;
 };
 
 /**
@@ -466,12 +478,13 @@ static inline u8 odp_qp_service(const struct odp_qp *qp)
 static inline bool odp_qp_state_receives(enum ib_qp_state state)
 {
 	return state == IB_QPS_RTR || state == IB_QPS_RTS ||
-	       state == IB_QPS_SQE;
+	       state == IB_QPS_SQD || state == IB_QPS_SQE;
 }
 
+/* In SQD it ends what it has begun. */
 static inline bool odp_qp_state_sends(enum ib_qp_state state)
 {
-	return state == IB_QPS_RTS;
+	return state == IB_QPS_RTS || state == IB_QPS_SQD;
 }
 
 /* May send requests be posted? */
@@ -507,11 +520,14 @@ void odp_qp_receive(struct odp_qp *qp, struct sk_buff *skb);
 void odp_qp_init_halves(struct odp_qp *qp);
 void odp_qp_stop(struct odp_qp *qp);
 void odp_qp_restart(struct odp_qp *qp);
+void odp_qp_pause(struct odp_qp *qp);
+void odp_qp_resume(struct odp_qp *qp);
 void odp_qp_kick(struct odp_qp *qp);
 bool odp_qp_set_state(struct odp_qp *qp, enum ib_qp_state old,
 		      enum ib_qp_state state);
 void odp_qp_flush(struct odp_qp *qp);
-void odp_qp_fail(struct odp_qp *qp);
+bool odp_qp_fail(struct odp_qp *qp);
+void odp_qp_fatal(struct odp_qp *qp);
 void odp_qp_fail_sends(struct odp_qp *qp);
 void odp_qp_event(struct odp_qp *qp, enum ib_event_type type);
 
@@ -557,6 +573,7 @@ int odp_remote_atomic(struct odp_qp *qp, struct odp_half *half,
 		      const struct odp_atomic *op, u64 *old);
 
 /* requester.c, completer.c */
+u64 odp_rnr_ns(u8 timer);
 void odp_requester_init(struct odp_qp *qp);
 void odp_requester_reset(struct odp_qp *qp);
 void odp_requester_stop(struct odp_qp *qp);

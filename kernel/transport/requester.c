@@ -128,7 +128,7 @@ void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
 	odp_kring_set_kernel_index(&sq->kring, sq->head);
 	if (signaled && !odp_cq_push(odp_qp_send_cq(qp), &cqe,
 				     status != IB_WC_SUCCESS))
-		odp_qp_fail(qp);
+		odp_qp_fatal(qp);
 }
 
 /**
@@ -224,6 +224,17 @@ static const u32 odp_rnr_time[32] = {
 };
 
 /**
+ * odp_rnr_ns - the time of an RNR NAK
+ * @timer: Its timer code.
+ *
+ * Return: in nanoseconds.
+ */
+u64 odp_rnr_ns(u8 timer)
+{
+	return odp_rnr_time[timer & ODP_AETH_DETAIL] * 10ULL * NSEC_PER_USEC;
+}
+
+/**
  * odp_requester_rnr - waits, then sends again from the oldest PSN
  * @qp: The queue pair. Requester only.
  * @timer: Timer code of the RNR NAK.
@@ -232,7 +243,6 @@ static const u32 odp_rnr_time[32] = {
 void odp_requester_rnr(struct odp_qp *qp, u8 timer, bool oldest)
 {
 	struct odp_requester *req = &qp->req;
-	u64 ns = odp_rnr_time[timer & ODP_AETH_DETAIL] * 10ULL * NSEC_PER_USEC;
 
 	odp_count(qp->dev, ODP_STAT_RNR_RECEIVED);
 	if (req->rnr_wait)
@@ -254,7 +264,8 @@ void odp_requester_rnr(struct odp_qp *qp, u8 timer, bool oldest)
 	odp_requester_seek(qp, req->una);
 	req->rnr_wait = true;
 	WRITE_ONCE(req->rnr_due, false);
-	hrtimer_start(&req->rnr_timer, ns_to_ktime(ns), HRTIMER_MODE_REL_SOFT);
+	hrtimer_start(&req->rnr_timer, ns_to_ktime(odp_rnr_ns(timer)),
+		      HRTIMER_MODE_REL_SOFT);
 }
 
 static enum hrtimer_restart odp_req_rnr_fired(struct hrtimer *timer)
@@ -548,6 +559,28 @@ static void odp_req_local(struct odp_qp *qp, const struct odp_send_wqe *wqe)
 	odp_requester_complete(qp, IB_WC_SUCCESS, 0);
 }
 
+/* In SQD only what was begun before goes on. */
+static bool odp_req_may_begin(const struct odp_qp *qp)
+{
+	return odp_qp_state(qp) != IB_QPS_SQD;
+}
+
+static bool odp_req_begun(const struct odp_qp *qp)
+{
+	return odp_qp_is_datagram(qp) ? qp->req.skb :
+					qp->sq.head != qp->req.unsent;
+}
+
+/* Tells the user of the queue pair, once, that nothing is under way any more. */
+static void odp_req_drained(struct odp_qp *qp)
+{
+	if (qp->req.drained || odp_req_begun(qp))
+		return;
+	WRITE_ONCE(qp->req.drained, true);
+	if (qp->attr.en_sqd_async_notify)
+		odp_qp_event(qp, IB_EVENT_SQ_DRAINED);
+}
+
 /*
  * Sends the next packet. 1: sent; 0: nothing to be sent now; else as
  * odp_sg_copy().
@@ -559,6 +592,8 @@ static int odp_req_send(struct odp_qp *qp)
 	int err;
 
 	if (req->rnr_wait || req->cur == odp_sq_tail(&qp->sq))
+		return 0;
+	if (req->cur == req->unsent && !odp_req_may_begin(qp))
 		return 0;
 	swqe = odp_sq_entry(&qp->sq, req->cur);
 	if (odp_swqe_is_local(swqe) && swqe->status == IB_WC_SUCCESS) {
@@ -616,7 +651,8 @@ static int odp_req_step(struct odp_qp *qp)
 	int did;
 
 	if (odp_qp_is_datagram(qp))
-		return odp_datagram_send(qp);
+		return odp_req_begun(qp) || odp_req_may_begin(qp) ?
+			odp_datagram_send(qp) : 0;
 	/* What pages are held for comes first: the next request of the two. */
 	if (qp->req.half.pins && !qp->req.missed_answer) {
 		did = odp_req_send(qp);
@@ -659,6 +695,8 @@ static enum odp_turn odp_req_turn(struct odp_half *half)
 		odp_count(qp->dev, ODP_STAT_PARKED);
 		return ODP_TURN_MISS;
 	}
+	if (odp_qp_state(qp) == IB_QPS_SQD)
+		odp_req_drained(qp);
 	odp_req_arm_timer(qp);
 	return budget ? ODP_TURN_IDLE : ODP_TURN_MORE;
 }

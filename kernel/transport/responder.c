@@ -272,7 +272,7 @@ static void odp_resp_complete(struct odp_qp *qp, const struct odp_packet *pkt,
 		cqe.invalidated_rkey = odp_packet_invalidate(pkt);
 	}
 	if (!odp_responder_push(qp, &cqe, pkt->bth->flags & ODP_BTH_SOLICITED))
-		odp_qp_fail(qp);
+		odp_qp_fatal(qp);
 }
 
 /* Packets but the last are full, the last one of several is not empty. */
@@ -716,6 +716,8 @@ static void odp_resp_park(struct odp_qp *qp)
 {
 	struct odp_responder *resp = &qp->resp;
 	u32 end = resp->reading ? resp->read_sent : resp->epsn;
+	/* 0 is the longest. */
+	int timer = READ_ONCE(qp->attr.min_rnr_timer);
 	u32 psn = end;
 
 	if (resp->reading && resp->read_again) {
@@ -729,7 +731,18 @@ static void odp_resp_park(struct odp_qp *qp)
 	resp->wait_end = end;
 	resp->wait_silent = resp->reading &&
 			    resp->read_sent != resp->read_start;
+	resp->rnr_timer = timer ? max(timer, ODP_RNR_PARKED) : 0;
+	resp->rnr_until = 0;
 	spin_unlock_bh(&resp->half.rx.lock);
+}
+
+/* The peer sends before the user was told by other means that it may. */
+static void odp_resp_established(struct odp_qp *qp)
+{
+	if (qp->resp.established || odp_qp_is_datagram(qp))
+		return;
+	qp->resp.established = true;
+	odp_qp_event(qp, IB_EVENT_COMM_EST);
 }
 
 static enum odp_turn odp_resp_turn(struct odp_half *half)
@@ -747,6 +760,8 @@ static enum odp_turn odp_resp_turn(struct odp_half *half)
 		if (!odp_qp_state_receives(state))
 			return ODP_TURN_IDLE;
 		did = odp_resp_step(qp);
+		if (did > 0 && state == IB_QPS_RTR)
+			odp_resp_established(qp);
 	} while (did > 0 && --budget);
 
 	odp_resp_flush_ack(qp);
@@ -776,7 +791,6 @@ void odp_responder_init(struct odp_qp *qp)
 {
 	odp_half_init(&qp->resp.half, odp_resp_turn);
 	__skb_queue_head_init(&qp->resp.out);
-	qp->resp.rnr_sent = jiffies - 1;
 }
 
 /**
@@ -796,6 +810,6 @@ void odp_responder_reset(struct odp_qp *qp)
 	resp->reading = false;
 	resp->msn = 0;
 	resp->atomics = 0;
-	resp->rnr_sent = jiffies - 1;
+	resp->established = false;
 	odp_rq_need_kick(qp, false);
 }

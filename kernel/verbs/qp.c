@@ -220,8 +220,14 @@ static int odp_qp_check_attr(struct odp_qp *qp, const struct ib_qp_attr *attr,
 		return -EINVAL;
 	if (mask & IB_QP_PKEY_INDEX && attr->pkey_index)
 		return -EINVAL;
-	if (mask & (IB_QP_ALT_PATH | IB_QP_RATE_LIMIT | IB_QP_CAP))
+	if (mask & (IB_QP_ALT_PATH | IB_QP_RATE_LIMIT | IB_QP_CAP) ||
+	    (mask & IB_QP_PATH_MIG_STATE &&
+	     attr->path_mig_state != IB_MIG_MIGRATED))
 		return -EOPNOTSUPP;
+	if ((mask & IB_QP_ACCESS_FLAGS &&
+	     attr->qp_access_flags & ~IB_ACCESS_SUPPORTED) ||
+	    (mask & IB_QP_DEST_QPN && attr->dest_qp_num & ~ODP_QPN_MASK))
+		return -EINVAL;
 	if ((mask & IB_QP_TIMEOUT && attr->timeout > 31) ||
 	    (mask & IB_QP_RETRY_CNT && attr->retry_cnt > 7) ||
 	    (mask & IB_QP_RNR_RETRY && attr->rnr_retry > 7) ||
@@ -325,23 +331,59 @@ static void odp_qp_set_limits(struct odp_qp *qp, const struct ib_qp_attr *attr,
 	}
 	if (mask & IB_QP_TIMEOUT)
 		odp_qp_set_timeout(qp, attr->timeout);
+	if (mask & IB_QP_EN_SQD_ASYNC_NOTIFY)
+		qp->attr.en_sqd_async_notify = attr->en_sqd_async_notify;
 	qp->pkey = IB_DEFAULT_PKEY_FULL;
 }
 
 static int odp_qp_enter(struct odp_qp *qp, enum ib_qp_state old,
 			enum ib_qp_state state)
 {
+	if (state == IB_QPS_SQD)
+		WRITE_ONCE(qp->req.drained, false);
 	if (!odp_qp_set_state(qp, old, state))
 		return -EINVAL;
 	if (state == IB_QPS_RESET) {
 		odp_qp_stop(qp);
 		odp_qp_restart(qp);
+		qp->attr = (struct ib_qp_attr){ .cap = qp->attr.cap };
 	} else if (state == IB_QPS_ERR) {
 		odp_qp_flush(qp);
 	} else {
 		odp_qp_kick(qp);
 	}
 	return 0;
+}
+
+/*
+ * With an address uverbs always gives a port, too; in SQD the core knows of that
+ * for reliable connections alone. There is only one.
+ */
+static int odp_qp_known_mask(const struct odp_qp *qp, enum ib_qp_state old,
+			     int mask)
+{
+	if (old == IB_QPS_SQD && mask & IB_QP_AV && !odp_qp_is_reliable(qp))
+		return mask & ~IB_QP_PORT;
+	return mask;
+}
+
+/* What is used by both halves all the time changes when they rest. */
+static int odp_modify_qp_drained(struct odp_qp *qp,
+				 const struct ib_qp_attr *attr, int mask)
+{
+	int err;
+
+	err = odp_qp_check_attr(qp, attr, mask);
+	if (err)
+		return err;
+	if (!READ_ONCE(qp->req.drained))
+		return -EBUSY;
+	odp_qp_pause(qp);
+	err = odp_qp_set_path(qp, attr, mask);
+	if (!err)
+		odp_qp_set_limits(qp, attr, mask);
+	odp_qp_resume(qp);
+	return err;
 }
 
 static int odp_modify_qp_locked(struct odp_qp *qp, struct ib_qp_attr *attr,
@@ -353,10 +395,11 @@ static int odp_modify_qp_locked(struct odp_qp *qp, struct ib_qp_attr *attr,
 
 	if (mask & IB_QP_CUR_STATE && attr->cur_qp_state != old)
 		return -EINVAL;
-	if (!ib_modify_qp_is_ok(old, new, qp->ib.qp_type, mask))
+	if (!ib_modify_qp_is_ok(old, new, qp->ib.qp_type,
+				odp_qp_known_mask(qp, old, mask)))
 		return -EINVAL;
-	if (new == IB_QPS_SQD || new == IB_QPS_SQE)
-		return -EOPNOTSUPP;
+	if (old == IB_QPS_SQD && new == IB_QPS_SQD && mask & ~IB_QP_STATE)
+		return odp_modify_qp_drained(qp, attr, mask);
 	err = odp_qp_check_attr(qp, attr, mask);
 	if (!err)
 		err = odp_qp_set_path(qp, attr, mask);
@@ -391,6 +434,8 @@ int odp_query_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
 	attr->qp_state = READ_ONCE(qp->state);
 	attr->cur_qp_state = attr->qp_state;
 	attr->port_num = 1;
+	attr->sq_draining = attr->qp_state == IB_QPS_SQD &&
+			    !READ_ONCE(qp->req.drained);
 	attr->rq_psn = READ_ONCE(qp->resp.epsn);
 	attr->sq_psn = READ_ONCE(qp->req.psn);
 	mutex_unlock(&qp->mutex);

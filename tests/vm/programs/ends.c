@@ -110,32 +110,49 @@ struct address end_address(const struct end *end)
 	return (struct address){ end->qp->qp_num, end->nic->gid };
 }
 
-void end_connect(struct end *end, const struct address *peer)
+static bool is_reliable(const struct end *end)
 {
-	int rd_atomic = end->rd_atomic < 0 ? 0 : end->rd_atomic ?: 8;
+	return end->qp->qp_type == IBV_QPT_RC;
+}
+
+static int rd_atomic_of(const struct end *end)
+{
+	return end->rd_atomic < 0 ? 0 : end->rd_atomic ?: 8;
+}
+
+void end_receive_from(struct end *end, const struct address *peer)
+{
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_INIT, .port_num = 1,
 		.qp_access_flags = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE |
 				   IBV_ACCESS_REMOTE_ATOMIC,
 		.path_mtu = IBV_MTU_1024, .dest_qp_num = peer->qpn,
-		.max_dest_rd_atomic = rd_atomic, .max_rd_atomic = rd_atomic, .min_rnr_timer = 1,
+		.max_dest_rd_atomic = rd_atomic_of(end), .min_rnr_timer = 1,
 		.ah_attr = { .is_global = 1, .port_num = 1,
 			     .grh = { .dgid = peer->gid, .sgid_index = end->nic->gid_index,
 				      .hop_limit = 8 } },
-		.timeout = end->timeout ?: TIMEOUT_LONG, .retry_cnt = 7, .rnr_retry = 7,
 	};
-	bool reliable = end->qp->qp_type == IBV_QPT_RC;
 
 	CHECK(!ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
 			     IBV_QP_ACCESS_FLAGS));
 	attr.qp_state = IBV_QPS_RTR;
 	CHECK(!ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
 			     IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-			     (reliable ? IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER : 0)));
-	attr.qp_state = IBV_QPS_RTS;
+			     (is_reliable(end) ?
+			      IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER : 0)));
+}
+
+void end_connect(struct end *end, const struct address *peer)
+{
+	struct ibv_qp_attr attr = {
+		.qp_state = IBV_QPS_RTS, .max_rd_atomic = rd_atomic_of(end),
+		.timeout = end->timeout ?: TIMEOUT_LONG, .retry_cnt = 7, .rnr_retry = 7,
+	};
+
+	end_receive_from(end, peer);
 	CHECK(!ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_SQ_PSN |
-			     (reliable ? IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
-					 IBV_QP_MAX_QP_RD_ATOMIC : 0)));
+			     (is_reliable(end) ? IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
+						 IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC : 0)));
 }
 
 void ends_connect(struct end *a, struct end *b)

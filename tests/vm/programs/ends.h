@@ -85,6 +85,8 @@ struct ibv_mr *nic_register(struct nic *nic, void *start, size_t size);
 
 void end_create(struct end *end, struct nic *nic, int depth);
 struct address end_address(const struct end *end);
+/* It receives, but does not send yet: RTR */
+void end_receive_from(struct end *end, const struct address *peer);
 void end_connect(struct end *end, const struct address *peer);
 /* Both ends in this process */
 void ends_connect(struct end *a, struct end *b);
