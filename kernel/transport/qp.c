@@ -183,19 +183,20 @@ static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt)
  * queued is answered with an RNR NAK. It names the request that waits or, where the
  * peer may have the answer to that, the one that came, by the last of its PSNs: the
  * requester of rdma_rxe takes an acknowledgment in the middle of a READ for the
- * rest of the data. A peer that was told has no more to hear until that time is
- * over. True if there is something to be told now.
+ * rest of the data. A peer that asks before the time is over has not heard it. True
+ * if there is something to be told now.
  */
 static bool odp_responder_tell(struct odp_qp *qp, const struct odp_packet *pkt,
 			       u32 *psn, u8 *timer)
 {
 	struct odp_responder *resp = &qp->resp;
 	ktime_t now = ktime_get();
+	u64 ns;
 
 	lockdep_assert_held(&resp->half.rx.lock);
 
 	if (!READ_ONCE(resp->half.parked) || !odp_qp_is_reliable(qp) ||
-	    ktime_before(now, resp->rnr_until))
+	    ktime_before(now, resp->rnr_quiet))
 		return false;
 	*psn = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt) - 1);
 	if (odp_psn_diff(*psn, resp->wait_psn) < 0)
@@ -204,11 +205,14 @@ static bool odp_responder_tell(struct odp_qp *qp, const struct odp_packet *pkt,
 		*psn = resp->wait_end;
 	if (resp->wait_silent && *psn == resp->wait_psn)
 		return false;
+	/* Every other code is twice as long; 0 is the longest. */
+	if (resp->rnr_until && ktime_after(now, resp->rnr_until) &&
+	    resp->rnr_timer && resp->rnr_timer < ODP_RNR_LONGEST)
+		resp->rnr_timer = min(resp->rnr_timer + 2, ODP_RNR_LONGEST);
 	*timer = resp->rnr_timer;
-	resp->rnr_until = ktime_add_ns(now, odp_rnr_ns(*timer));
-	/* Every other code is twice as long. */
-	if (*timer && *timer < ODP_RNR_LONGEST)
-		resp->rnr_timer = min(*timer + 2, ODP_RNR_LONGEST);
+	ns = odp_rnr_ns(*timer);
+	resp->rnr_until = ktime_add_ns(now, ns);
+	resp->rnr_quiet = ktime_add_ns(now, min(ns, ODP_RNR_QUIET_NS));
 	return true;
 }
 
@@ -415,16 +419,12 @@ void odp_qp_fatal(struct odp_qp *qp)
 }
 
 /**
- * odp_qp_fail_sends - a send request has failed
- * @qp: The queue pair. Requester only, which flushes its queue from now on. What
- *	is not reliable goes on receiving (IBTA 10.3.1, SQE).
+ * odp_qp_fail_sends - a send request has failed that is not reliable
+ * @qp: The queue pair. Requester only, which flushes its queue from now on; it
+ *	goes on receiving (IBTA 10.3.1, SQE).
  */
 void odp_qp_fail_sends(struct odp_qp *qp)
 {
-	if (odp_qp_is_reliable(qp)) {
-		odp_qp_fail(qp);
-		return;
-	}
 	spin_lock_bh(&qp->lock);
 	if (odp_qp_state_sends(qp->state))
 		WRITE_ONCE(qp->state, IB_QPS_SQE);

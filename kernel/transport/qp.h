@@ -32,6 +32,8 @@
  */
 #define ODP_RNR_PARKED	20
 #define ODP_RNR_LONGEST	28
+/* What comes so soon after an RNR NAK was sent before the peer had it. */
+#define ODP_RNR_QUIET_NS	(4ULL * NSEC_PER_MSEC)
 /* Packets that wait for a half at most. */
 #define ODP_RX_MAX		1024U
 
@@ -355,7 +357,9 @@ struct odp_atomic_result {
  *	the lock of half.rx.
  * @rnr_timer: Code of the RNR NAK that is next while parked. Protected by the lock
  *	of half.rx.
- * @rnr_until: What the last such one has told the peer to wait for. The same.
+ * @rnr_until: What the last such one has told the peer to wait for; 0: there was
+ *	none. The same.
+ * @rnr_quiet: When the next one may be sent. The same.
  * @established: The user knows that the peer is there; set in RTR.
  */
 struct odp_responder {
@@ -390,6 +394,7 @@ struct odp_responder {
 	u32 rx_next;
 	u8 rnr_timer;
 	ktime_t rnr_until;
+	ktime_t rnr_quiet;
 	bool established;
 };
 
@@ -577,6 +582,7 @@ u64 odp_rnr_ns(u8 timer);
 void odp_requester_init(struct odp_qp *qp);
 void odp_requester_reset(struct odp_qp *qp);
 void odp_requester_stop(struct odp_qp *qp);
+void odp_requester_recover(struct odp_qp *qp);
 int odp_requester_gather(struct odp_qp *qp, struct odp_swqe *swqe, u32 len);
 void odp_requester_seek(struct odp_qp *qp, u32 psn);
 bool odp_requester_go_back(struct odp_qp *qp);

@@ -131,6 +131,14 @@ void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
 		odp_qp_fatal(qp);
 }
 
+/* The packet that was being filled is not the next one any more. */
+static void odp_req_drop_packet(struct odp_requester *req)
+{
+	kfree_skb(req->skb);
+	req->skb = NULL;
+	req->filled = 0;
+}
+
 /**
  * odp_requester_fail - ends the oldest send request, and all behind it
  * @qp: The queue pair. Requester only.
@@ -140,16 +148,15 @@ void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
 void odp_requester_fail(struct odp_qp *qp, enum ib_wc_status status,
 			u8 syndrome)
 {
-	odp_requester_complete(qp, status, syndrome);
-	odp_qp_fail_sends(qp);
-}
-
-/* The packet that was being filled is not the next one any more. */
-static void odp_req_drop_packet(struct odp_requester *req)
-{
-	kfree_skb(req->skb);
-	req->skb = NULL;
-	req->filled = 0;
+	odp_req_drop_packet(&qp->req);
+	if (odp_qp_is_reliable(qp)) {
+		odp_requester_complete(qp, status, syndrome);
+		odp_qp_fail(qp);
+	} else {
+		/* Who sees the completion may go back to RTS. */
+		odp_qp_fail_sends(qp);
+		odp_requester_complete(qp, status, syndrome);
+	}
 }
 
 /* True when there is nothing left to flush. */
@@ -160,13 +167,33 @@ static bool odp_req_flush(struct odp_qp *qp)
 
 	skb_queue_purge(&qp->req.half.rx);
 	odp_req_drop_packet(&qp->req);
-	while (qp->sq.head != tail && budget--)
+	while (qp->sq.head != tail) {
+		if (!budget--)
+			return false;
 		odp_requester_complete(qp, IB_WC_WR_FLUSH_ERR, 0);
-	/* Where requests can be sent again it goes on behind those. */
-	qp->req.cur = qp->sq.head;
-	qp->req.unsent = qp->sq.head;
-	qp->req.offset = 0;
-	return qp->sq.head == tail;
+	}
+	return true;
+}
+
+/**
+ * odp_requester_recover - makes a requester fit for RTS again, after SQE
+ * @qp: The queue pair, whose requester rests.
+ *
+ * May sleep. All that was posted is flushed, and the next request is a new one.
+ */
+void odp_requester_recover(struct odp_qp *qp)
+{
+	struct odp_requester *req = &qp->req;
+	u32 tail = odp_sq_tail(&qp->sq);
+
+	odp_req_drop_packet(req);
+	while (qp->sq.head != tail) {
+		odp_requester_complete(qp, IB_WC_WR_FLUSH_ERR, 0);
+		cond_resched();
+	}
+	req->cur = tail;
+	req->unsent = tail;
+	req->offset = 0;
 }
 
 /**
@@ -567,8 +594,9 @@ static bool odp_req_may_begin(const struct odp_qp *qp)
 
 static bool odp_req_begun(const struct odp_qp *qp)
 {
-	return odp_qp_is_datagram(qp) ? qp->req.skb :
-					qp->sq.head != qp->req.unsent;
+	if (odp_qp_is_datagram(qp))
+		return qp->req.skb;
+	return qp->sq.head != qp->req.unsent;
 }
 
 /* Tells the user of the queue pair, once, that nothing is under way any more. */
@@ -606,9 +634,10 @@ static int odp_req_send(struct odp_qp *qp)
 		return 0;
 	/* A bad request fails when all before it are through. */
 	if (swqe->status != IB_WC_SUCCESS) {
-		if (qp->sq.head == req->cur)
-			odp_requester_fail(qp, swqe->status, 0);
-		return 0;
+		if (qp->sq.head != req->cur)
+			return 0;
+		odp_requester_fail(qp, swqe->status, 0);
+		return 1;
 	}
 	if (!odp_req_room(qp, swqe))
 		return 0;

@@ -124,11 +124,22 @@ void odp_responder_recv_error(struct odp_qp *qp, enum ib_wc_status status)
 		odp_responder_push(qp, &cqe, true);
 }
 
-/* Unreliable connections: the expected packet's message is lost. */
+/*
+ * Unreliable connections: a message is lost. A request that had a part of it is for
+ * the next one, but if it is from a shared queue: others may need those.
+ */
+static void odp_resp_lose_message(struct odp_qp *qp)
+{
+	qp->resp.message = ODP_MSG_NONE;
+	if (qp->ib.srq)
+		odp_responder_recv_error(qp, IB_WC_REM_INV_REQ_ERR);
+}
+
+/* The expected packet is lost, and its message with it. */
 static void odp_resp_lose(struct odp_qp *qp)
 {
 	odp_count(qp->dev, ODP_STAT_RX_DROPPED);
-	qp->resp.message = ODP_MSG_NONE;
+	odp_resp_lose_message(qp);
 	qp->resp.epsn = odp_psn_add(qp->resp.epsn, 1);
 }
 
@@ -238,6 +249,15 @@ static bool odp_resp_need_rwqe(struct odp_qp *qp)
 	return false;
 }
 
+/* The peer sends before the user was told by other means that it may. */
+static void odp_resp_established(struct odp_qp *qp)
+{
+	if (qp->resp.established || odp_qp_state(qp) != IB_QPS_RTR)
+		return;
+	qp->resp.established = true;
+	odp_qp_event(qp, IB_EVENT_COMM_EST);
+}
+
 /* The packet is executed. */
 static void odp_resp_executed(struct odp_qp *qp, const struct odp_packet *pkt)
 {
@@ -251,6 +271,7 @@ static void odp_resp_executed(struct odp_qp *qp, const struct odp_packet *pkt)
 		WRITE_ONCE(resp->msn, (resp->msn + 1) & 0xffffff);
 	if (be32_to_cpu(pkt->bth->psn) & ODP_BTH_ACK_REQ)
 		resp->ack_due = true;
+	odp_resp_established(qp);
 }
 
 /* Reports a message that took a receive request; before it is acknowledged. */
@@ -642,8 +663,11 @@ static void odp_resp_resync(struct odp_qp *qp, const struct odp_packet *pkt)
 {
 	struct odp_responder *resp = &qp->resp;
 
-	if (pkt->psn != resp->epsn || pkt->flags & ODP_PKT_FIRST)
-		resp->message = ODP_MSG_NONE;
+	if (resp->message != ODP_MSG_NONE &&
+	    (pkt->psn != resp->epsn || pkt->flags & ODP_PKT_FIRST)) {
+		odp_resp_lose_message(qp);
+		odp_half_operation_done(&resp->half);
+	}
 	resp->epsn = pkt->psn;
 }
 
@@ -733,16 +757,8 @@ static void odp_resp_park(struct odp_qp *qp)
 			    resp->read_sent != resp->read_start;
 	resp->rnr_timer = timer ? max(timer, ODP_RNR_PARKED) : 0;
 	resp->rnr_until = 0;
+	resp->rnr_quiet = 0;
 	spin_unlock_bh(&resp->half.rx.lock);
-}
-
-/* The peer sends before the user was told by other means that it may. */
-static void odp_resp_established(struct odp_qp *qp)
-{
-	if (qp->resp.established || odp_qp_is_datagram(qp))
-		return;
-	qp->resp.established = true;
-	odp_qp_event(qp, IB_EVENT_COMM_EST);
 }
 
 static enum odp_turn odp_resp_turn(struct odp_half *half)
@@ -760,8 +776,6 @@ static enum odp_turn odp_resp_turn(struct odp_half *half)
 		if (!odp_qp_state_receives(state))
 			return ODP_TURN_IDLE;
 		did = odp_resp_step(qp);
-		if (did > 0 && state == IB_QPS_RTR)
-			odp_resp_established(qp);
 	} while (did > 0 && --budget);
 
 	odp_resp_flush_ack(qp);

@@ -280,11 +280,11 @@ static int odp_qp_set_path(struct odp_qp *qp, const struct ib_qp_attr *attr,
 		err = odp_av_init(&av, &attr->ah_attr);
 		if (err)
 			return err;
-		dst_cache_reset(&qp->dst);
 		qp->attr.ah_attr = attr->ah_attr;
 		/* Owned by the RDMA core, which answers queries for it. */
 		qp->attr.ah_attr.grh.sgid_attr = NULL;
 		qp->av = av;
+		dst_cache_reset(&qp->dst);
 	}
 	if (mask & IB_QP_DEST_QPN) {
 		qp->attr.dest_qp_num = attr->dest_qp_num & ODP_QPN_MASK;
@@ -331,14 +331,27 @@ static void odp_qp_set_limits(struct odp_qp *qp, const struct ib_qp_attr *attr,
 	}
 	if (mask & IB_QP_TIMEOUT)
 		odp_qp_set_timeout(qp, attr->timeout);
-	if (mask & IB_QP_EN_SQD_ASYNC_NOTIFY)
-		qp->attr.en_sqd_async_notify = attr->en_sqd_async_notify;
 	qp->pkey = IB_DEFAULT_PKEY_FULL;
+}
+
+/* What was posted behind the request that has failed is flushed first. */
+static bool odp_qp_recover(struct odp_qp *qp)
+{
+	bool ok;
+
+	odp_half_stop(&qp->req.half);
+	odp_requester_recover(qp);
+	ok = odp_qp_set_state(qp, IB_QPS_SQE, IB_QPS_RTS);
+	odp_half_start(&qp->req.half);
+	odp_half_kick(&qp->req.half);
+	return ok;
 }
 
 static int odp_qp_enter(struct odp_qp *qp, enum ib_qp_state old,
 			enum ib_qp_state state)
 {
+	if (old == IB_QPS_SQE && state == IB_QPS_RTS)
+		return odp_qp_recover(qp) ? 0 : -EINVAL;
 	if (state == IB_QPS_SQD)
 		WRITE_ONCE(qp->req.drained, false);
 	if (!odp_qp_set_state(qp, old, state))
@@ -367,7 +380,10 @@ static int odp_qp_known_mask(const struct odp_qp *qp, enum ib_qp_state old,
 	return mask;
 }
 
-/* What is used by both halves all the time changes when they rest. */
+/*
+ * What is used by both halves all the time changes when they rest. An RNR NAK by the
+ * address may be under way without them, in the softirq of a packet.
+ */
 static int odp_modify_qp_drained(struct odp_qp *qp,
 				 const struct ib_qp_attr *attr, int mask)
 {
@@ -379,6 +395,7 @@ static int odp_modify_qp_drained(struct odp_qp *qp,
 	if (!READ_ONCE(qp->req.drained))
 		return -EBUSY;
 	odp_qp_pause(qp);
+	synchronize_rcu();
 	err = odp_qp_set_path(qp, attr, mask);
 	if (!err)
 		odp_qp_set_limits(qp, attr, mask);
@@ -407,7 +424,11 @@ static int odp_modify_qp_locked(struct odp_qp *qp, struct ib_qp_attr *attr,
 		return err;
 	odp_qp_set_psns(qp, attr, mask);
 	odp_qp_set_limits(qp, attr, mask);
-	return new != old ? odp_qp_enter(qp, old, new) : 0;
+	if (new == old)
+		return 0;
+	qp->attr.en_sqd_async_notify = mask & IB_QP_EN_SQD_ASYNC_NOTIFY &&
+				       attr->en_sqd_async_notify;
+	return odp_qp_enter(qp, old, new);
 }
 
 int odp_modify_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,

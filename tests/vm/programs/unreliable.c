@@ -353,6 +353,44 @@ static void bad_send(void)
 	expect_next(1, 9);
 }
 
+/*
+ * One that fails in its second packet, with others behind it that were posted with it: these
+ * are flushed, and nothing of them is left when the queue goes on.
+ */
+static void bad_list(void)
+{
+	struct ibv_sge bad_sge[2] = {
+		{ (uintptr_t)mine, 1024, my_mr->lkey }, { (uintptr_t)mine, 1024, my_mr->lkey ^ 1 },
+	}, sge = { (uintptr_t)mine, 2000, my_mr->lkey };
+	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RTS };
+	struct ibv_send_wr wr[3], *bad;
+	struct ibv_wc wc;
+	uint32_t i;
+
+	for (i = 0; i < 3; i++)
+		wr[i] = (struct ibv_send_wr){
+			.wr_id = i, .next = i < 2 ? &wr[i + 1] : NULL, .opcode = IBV_WR_SEND,
+			.sg_list = i ? &sge : bad_sge, .num_sge = i ? 1 : 2,
+		};
+	CHECK(!ibv_post_send(near.qp, wr, &bad));
+	for (i = 0; i < 3; i++) {
+		wc = end_wait(&near);
+		CHECK(wc.wr_id == i);
+		CHECK(wc.status == (i ? IBV_WC_WR_FLUSH_ERR : IBV_WC_LOC_PROT_ERR));
+	}
+	/* Alone, and back at once */
+	wr[0].next = NULL;
+	CHECK(!ibv_modify_qp(near.qp, &attr, IBV_QP_STATE));
+	CHECK(!ibv_post_send(near.qp, wr, &bad));
+	CHECK(end_wait(&near).status == IBV_WC_LOC_PROT_ERR);
+	CHECK(!ibv_modify_qp(near.qp, &attr, IBV_QP_STATE));
+	for (i = 0; i < 3 * DEPTH; i++) {
+		post_slot(i);
+		send_message(IBV_WR_SEND, i);
+		expect_next(i, i);
+	}
+}
+
 /* A request to receive that is wrong ends the connection at its end. */
 static void bad_receive(void)
 {
@@ -416,6 +454,17 @@ static void shared_queue(void)
 	send_message(IBV_WR_SEND_WITH_IMM, 9);
 	wc = end_wait(&far);
 	CHECK(wc.wr_id == 9 && arrived(IBV_WR_SEND_WITH_IMM, &wc) == 9);
+	/* What had a part of a lost message is not kept from others. */
+	sge.length = 1025;
+	CHECK(size_of(8) > 2 * 1025 && !ibv_post_srq_recv(srq, &wr, &bad));
+	send_message(IBV_WR_SEND, 8);
+	wc = end_wait(&far);
+	CHECK(wc.status == IBV_WC_REM_INV_REQ_ERR && wc.wr_id == 9);
+	sge.length = SLOT;
+	CHECK(!ibv_post_srq_recv(srq, &wr, &bad));
+	send_message(IBV_WR_SEND, 9);
+	wc = end_wait(&far);
+	CHECK(wc.wr_id == 9 && arrived(IBV_WR_SEND, &wc) == 9);
 	end_destroy(&near);
 	end_destroy(&far);
 	near = keep[0];
@@ -494,6 +543,7 @@ int main(int argc, char **argv)
 		if (!lossy) {
 			lost();
 			bad_send();
+			bad_list();
 			bad_receive();
 			shared_queue();
 			window();
