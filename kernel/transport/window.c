@@ -230,8 +230,10 @@ void odp_window_put(struct odp_window *win)
 	odp_window_unhold(win);
 }
 
+/* Programs ask for local write, which means nothing here, with the remote one. */
 #define ODP_BIND_ACCESS	(IB_ACCESS_REMOTE_WRITE | IB_ACCESS_REMOTE_READ | \
-			 IB_ACCESS_REMOTE_ATOMIC | IB_ZERO_BASED)
+			 IB_ACCESS_REMOTE_ATOMIC | IB_ZERO_BASED | \
+			 IB_ACCESS_LOCAL_WRITE)
 
 /* May the region be bound to? It is kept from closing then. */
 static bool odp_region_bind(struct odp_window *region, struct ib_pd *pd,

@@ -580,7 +580,7 @@ static void mistakes(void)
 	BIND_FAILS(mw, ibv_inc_rkey(mw->rkey), &info);
 	ALLOWED(IBV_WR_RDMA_READ, theirs + OFFSET, LENGTH, mw->rkey);
 	CHECK(!invalidate(&far, mw->rkey));
-	info.mw_access_flags = READ | IBV_ACCESS_LOCAL_WRITE;
+	info.mw_access_flags = READ | IBV_ACCESS_MW_BIND;
 	BIND_FAILS(mw, mw->rkey, &info);
 	info = bind_info(READ);
 	if (!kind->implicit) {
@@ -808,7 +808,7 @@ static void capabilities(void)
 static void all(void)
 {
 	const enum ibv_mw_type types[] = { IBV_MW_TYPE_1, IBV_MW_TYPE_2 };
-	const int some[] = { ALL, WRITE, READ, READ | ATOMIC, 0 };
+	const int some[] = { ALL, WRITE | IBV_ACCESS_LOCAL_WRITE, READ, READ | ATOMIC, 0 };
 	int i, j;
 
 	for (i = 0; i < 2; i++) {
