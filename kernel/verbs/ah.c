@@ -98,6 +98,23 @@ int odp_create_user_ah(struct ib_ah *ib, struct rdma_ah_init_attr *init,
 	return err;
 }
 
+int odp_query_ah(struct ib_ah *ib, struct rdma_ah_attr *attr)
+{
+	const struct odp_av *av = &to_odp_ah(ib)->av;
+	union ib_gid dgid;
+
+	if (av->family == AF_INET)
+		ipv6_addr_set_v4mapped(av->daddr4, (void *)&dgid);
+	else
+		memcpy(&dgid, &av->daddr6, sizeof(dgid));
+	memset(attr, 0, sizeof(*attr));
+	attr->type = ib->type;
+	rdma_ah_set_port_num(attr, 1);
+	rdma_ah_set_grh(attr, &dgid, av->flow_label, ib->sgid_attr->index,
+			av->ttl, av->tos);
+	return 0;
+}
+
 int odp_destroy_ah(struct ib_ah *ib, u32 flags)
 {
 	struct odp_ah *ah = to_odp_ah(ib);

@@ -185,6 +185,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.post_recv = odp_post_recv,
 	.post_send = odp_post_send,
 	.post_srq_recv = odp_post_srq_recv,
+	.query_ah = odp_query_ah,
 	.query_device = odp_query_device,
 	.query_pkey = odp_query_pkey,
 	.query_port = odp_query_port,

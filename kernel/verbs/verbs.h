@@ -102,6 +102,7 @@ int odp_create_ah(struct ib_ah *ah, struct rdma_ah_init_attr *init,
 		  struct ib_udata *udata);
 int odp_create_user_ah(struct ib_ah *ib, struct rdma_ah_init_attr *init,
 		       struct ib_udata *udata);
+int odp_query_ah(struct ib_ah *ib, struct rdma_ah_attr *attr);
 int odp_destroy_ah(struct ib_ah *ib, u32 flags);
 
 /* cq.c */

@@ -227,6 +227,9 @@ static int end_prepare_ud(struct end *end, const struct end *peer)
 	end_address(end, peer, &address);
 	end->ah = rdma_create_ah(end->pd, &address, RDMA_CREATE_AH_SLEEPABLE);
 	CHECK(!IS_ERR(end->ah));
+	RUN(rdma_query_ah(end->ah, &address));
+	CHECK(rdma_ah_read_grh(&address)->sgid_index == end->gid_index);
+	CHECK(!memcmp(&rdma_ah_read_grh(&address)->dgid, &peer->gid, 16));
 	return 0;
 }
 
@@ -369,6 +372,19 @@ static int drained(void)
 	return 0;
 }
 
+/* After a reset the queues are empty, and all begins anew. */
+static int again(void)
+{
+	struct ib_qp_attr attr = { .qp_state = IB_QPS_RESET };
+
+	RUN(ib_modify_qp(a->qp, &attr, IB_QP_STATE));
+	RUN(ib_modify_qp(b->qp, &attr, IB_QP_STATE));
+	RUN(end_connect(a, b));
+	RUN(end_connect(b, a));
+	RUN(messages(500, 0, 0));
+	return 0;
+}
+
 static int connected(void)
 {
 	RUN(end_create_qp(a, IB_QPT_RC));
@@ -383,6 +399,7 @@ static int connected(void)
 	RUN(full());
 	RUN(refused());
 	RUN(drained());
+	RUN(again());
 	ib_destroy_qp(a->qp);
 	ib_destroy_qp(b->qp);
 	return 0;
