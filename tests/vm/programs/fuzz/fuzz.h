@@ -132,4 +132,8 @@ extern const char *const outcome_names[OUTCOMES];
 void request_round(uint8_t opcode);
 void answer_round(uint8_t opcode);
 
+/* datagram.c: the same for another queue pair */
+void datagrams_create(void);
+void datagram_round(bool imm);
+
 #endif /* FUZZ_H */

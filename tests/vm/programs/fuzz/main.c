@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Packets of every opcode, right ones that are then changed in a thing or two, for a
- * queue pair whose peer this program plays by a raw socket. A model of the
- * responder, from the specification, says of each what it has to do: nothing,
- * what it asks for, or end the connection. After each the queue pair is
+ * datagram queue pair, and for one whose peer this program plays by a raw socket. A
+ * model of the responder, from the specification, says of each what it has to do:
+ * nothing, what it asks for, or end the connection. After each the queue pair is
  * compared with the model, and from time to time all memory around and inside the
  * regions, byte by byte.
  *
@@ -21,11 +21,13 @@ unsigned long rounds;
 
 static void one_round(void)
 {
-	uint8_t opcode = rounds % OPCODES;
+	uint8_t opcode = rounds % (OPCODES + 2);
 
 	if (!model.alive)
 		connect_anew();
-	if (kinds[opcode] & RESPONSE)
+	if (opcode >= OPCODES)
+		datagram_round(opcode > OPCODES);
+	else if (kinds[opcode] & RESPONSE)
 		answer_round(opcode);
 	else
 		request_round(kinds[opcode] ? opcode : READ_REQUEST);
@@ -62,6 +64,7 @@ int main(int argc, char **argv)
 	int i;
 
 	victim_create();
+	datagrams_create();
 	for (rounds = 1; sent < packets; rounds++)
 		one_round();
 	look_at_memory();
