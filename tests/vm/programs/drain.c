@@ -82,7 +82,7 @@ static struct ibv_qp_attr query(const struct end *end)
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr attr;
 
-	CHECK(!ibv_query_qp(end->qp, &attr, -1, &init));
+	CHECK(!ibv_query_qp(end->qp, &attr, IBV_QP_RATE_LIMIT - 1, &init));
 	return attr;
 }
 

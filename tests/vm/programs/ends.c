@@ -316,7 +316,7 @@ uint64_t value_in(const char *path, const char *name)
 /* --- Counters of devices ----------------------------------------------------- */
 
 static const char *const counter_names[] = {
-	"tx_retries", "tx_timeouts", "rnr_nak_sent", "seq_nak_sent", "duplicate_requests",
+	"tx_retries", "tx_timeouts", "rnr_nak_sent", "rnr_nak_received", "seq_nak_sent", "duplicate_requests",
 	"page_waits", "rx_packets", "rx_dropped",
 	"odp_leaves", "odp_faults", "odp_fault_pages", "odp_prefetched_pages",
 	"odp_faults_joined",

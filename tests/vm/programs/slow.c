@@ -114,6 +114,9 @@ void slow_set_delay(struct slow *slow, size_t first, size_t pages, unsigned int 
 
 void slow_reset(struct slow *slow)
 {
+	/* Who asks now shall not be served by what was asked for before. */
+	while (answer_due(slow) >= 0)
+		pause_ms(1);
 	CHECK(!madvise(slow->start, slow->pages * PAGE, MADV_DONTNEED));
 	pthread_mutex_lock(&slow->lock);
 	slow->asked = 0;

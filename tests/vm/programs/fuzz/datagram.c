@@ -63,7 +63,7 @@ static int data_of(const struct packet *packet, const unsigned char **data)
 	if (packet->len < size + pad + 4 || (!imm && bytes[0] != UD_SEND_ONLY) ||
 	    bytes[1] & 15 || (get(bytes + 2, 2) & 0x7fff) != 0x7fff ||
 	    get(bytes + 5, 3) != end.qp->qp_num || get(bytes + BTH, 4) != QKEY ||
-	    !sealed(packet) || packet->len - size - pad - 4 > MTU)
+	    !sealed(packet) || GRH + packet->len - size - pad - 4 > RECEIVE_SIZE)
 		return -1;
 	*data = bytes + size;
 	return packet->len - size - pad - 4;
