@@ -147,6 +147,7 @@ void end_connect(struct end *end, const struct address *peer)
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS, .max_rd_atomic = rd_atomic_of(end),
 		.timeout = end->timeout ?: TIMEOUT_LONG, .retry_cnt = 7, .rnr_retry = 7,
+		.rq_psn = end->psn, .sq_psn = end->psn,
 	};
 
 	end_receive_from(end, peer);

@@ -60,6 +60,7 @@ struct end {
 	struct ibv_srq *srq;	/* to receive from */
 	uint8_t timeout;	/* transport timeout, of 2^n * 4 us */
 	int rd_atomic;		/* READs and atomics at a time: 0 is 8, less is none */
+	uint32_t psn;		/* the first one, both ways */
 };
 
 /* What a request does: bytes at @from and @to, by these keys */

@@ -64,6 +64,8 @@ void connect_anew(void)
 	CHECK(!ibv_modify_qp(victim.qp, &attr, IBV_QP_STATE));
 	peer.gid.raw[10] = peer.gid.raw[11] = 0xff;
 	memcpy(peer.gid.raw + 12, &source, 4);
+	/* What was sent before may still be on its way. */
+	victim.psn = any32() & PSN_MASK;
 	end_connect(&victim, &peer);
 	for (i = 0; i < RECEIVES; i++)
 		post_receive();
