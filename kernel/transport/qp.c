@@ -170,7 +170,7 @@ static bool odp_responder_admit(struct odp_qp *qp, const struct odp_packet *pkt)
 
 	if (skb_queue_len(&resp->half.rx) >= ODP_RX_MAX)
 		return false;
-	if (odp_qp_is_datagram(qp))
+	if (!odp_qp_is_reliable(qp))
 		return true;
 	if (odp_psn_diff(pkt->psn, resp->rx_next) < 0)
 		return !READ_ONCE(resp->half.parked);

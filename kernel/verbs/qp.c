@@ -343,7 +343,7 @@ static bool odp_qp_recover(struct odp_qp *qp)
 	odp_requester_recover(qp);
 	ok = odp_qp_set_state(qp, IB_QPS_SQE, IB_QPS_RTS);
 	odp_half_start(&qp->req.half);
-	odp_half_kick(&qp->req.half);
+	odp_qp_kick(qp);
 	return ok;
 }
 
@@ -395,7 +395,8 @@ static int odp_modify_qp_drained(struct odp_qp *qp,
 	if (!READ_ONCE(qp->req.drained))
 		return -EBUSY;
 	odp_qp_pause(qp);
-	synchronize_rcu();
+	if (mask & IB_QP_AV)
+		synchronize_rcu();
 	err = odp_qp_set_path(qp, attr, mask);
 	if (!err)
 		odp_qp_set_limits(qp, attr, mask);
