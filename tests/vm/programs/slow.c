@@ -117,10 +117,11 @@ void slow_reset(struct slow *slow)
 	/* Who asks now shall not be served by what was asked for before. */
 	while (answer_due(slow) >= 0)
 		pause_ms(1);
-	CHECK(!madvise(slow->start, slow->pages * PAGE, MADV_DONTNEED));
 	pthread_mutex_lock(&slow->lock);
 	slow->asked = 0;
 	pthread_mutex_unlock(&slow->lock);
+	/* Whose fault it is that follows, that of before or a new one, it counts. */
+	CHECK(!madvise(slow->start, slow->pages * PAGE, MADV_DONTNEED));
 }
 
 unsigned int slow_asked(struct slow *slow)
