@@ -526,16 +526,9 @@ static void slow_pages(void)
 
 int main(int argc, char **argv)
 {
-	int c, i;
+	int i;
 
-	while ((c = getopt(argc, argv, "d:l")) != -1) {
-		CHECK(c != '?');
-		if (c == 'd')
-			nics_open(nics, optarg);
-		else
-			lossy = true;
-	}
-	CHECK(nics[0].context);
+	lossy = options_lossy(argc, argv, nics);
 	for (i = 0; i < SETTINGS; i++) {
 		set_up(&settings[i]);
 		if (!lossy)

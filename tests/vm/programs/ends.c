@@ -55,6 +55,22 @@ int nics_open(struct nic nics[2], char *names)
 	return second ? 2 : 1;
 }
 
+bool options_lossy(int argc, char **argv, struct nic nics[2])
+{
+	bool lossy = false;
+	int c;
+
+	while ((c = getopt(argc, argv, "d:l")) != -1) {
+		CHECK(c != '?');
+		if (c == 'd')
+			nics_open(nics, optarg);
+		else
+			lossy = true;
+	}
+	CHECK(nics[0].context);
+	return lossy;
+}
+
 const char *options_in_cgroup(int argc, char **argv, struct nic nics[2])
 {
 	const char *cgroup = NULL;

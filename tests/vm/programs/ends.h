@@ -78,6 +78,8 @@ enum { TIMEOUT_LONG = 20, PATIENCE = 60 };
 
 /* The argument of -d; nics[1] is nics[0] if it names one. Return: how many */
 int nics_open(struct nic nics[2], char *names);
+/* "-d DEV[,DEV2] [-l]": opens the devices. Return: -l, the network loses packets */
+bool options_lossy(int argc, char **argv, struct nic nics[2]);
 /* "-d DEV[,DEV2] -g CGROUP": opens the devices. Return: the path of the cgroup */
 const char *options_in_cgroup(int argc, char **argv, struct nic nics[2]);
 /* All that was made with it is gone. */

@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 enum {
 	DEPTH = 32, SLOTS = DEPTH, SLOT = 64 << 10, LOSSY_MAX = 12 << 10,
@@ -525,16 +524,9 @@ int main(int argc, char **argv)
 	const enum ibv_wr_opcode opcodes[] = {
 		IBV_WR_SEND, IBV_WR_SEND_WITH_IMM, IBV_WR_RDMA_WRITE_WITH_IMM, IBV_WR_RDMA_WRITE,
 	};
-	int c, i, j;
+	int i, j;
 
-	while ((c = getopt(argc, argv, "d:l")) != -1) {
-		CHECK(c != '?');
-		if (c == 'd')
-			nics_open(nics, optarg);
-		else
-			lossy = true;
-	}
-	CHECK(nics[0].context);
+	lossy = options_lossy(argc, argv, nics);
 	capabilities();
 	for (i = 0; i < KINDS; i++) {
 		set_up(&kinds[i]);

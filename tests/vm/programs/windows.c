@@ -834,17 +834,9 @@ static void all(void)
 
 int main(int argc, char **argv)
 {
-	bool lossy = false;
-	int c, i;
+	bool lossy = options_lossy(argc, argv, nics);
+	int i;
 
-	while ((c = getopt(argc, argv, "d:l")) != -1) {
-		CHECK(c != '?');
-		if (c == 'd')
-			nics_open(nics, optarg);
-		else
-			lossy = true;
-	}
-	CHECK(nics[0].context);
 	capabilities();
 	for (i = 0; i < KINDS; i++) {
 		if (lossy)
