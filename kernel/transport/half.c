@@ -29,7 +29,12 @@
 /* Turns in a row before the workqueue goes on. */
 #define ODP_TURNS	4
 
-static struct workqueue_struct *odp_half_wq;
+/*
+ * Memory may be waiting for what the kernel's users do, storage among them. Their
+ * halves, which never wait for memory, are not in one queue with those that do.
+ */
+static struct workqueue_struct *odp_user_wq;
+static struct workqueue_struct *odp_kernel_wq;
 
 /*
  * Parks the half until the page is there, and until somebody has the time for
@@ -50,7 +55,7 @@ static bool odp_half_park(struct odp_half *half, gfp_t gfp)
 	odp_miss_drop(&half->miss);
 	/* Short of memory: the next turn misses again, where it can wait. */
 	if (err == -ENOMEM)
-		queue_work(odp_half_wq, &half->work);
+		queue_work(half->wq, &half->work);
 	return err == -ENOMEM;
 }
 
@@ -92,7 +97,7 @@ static bool odp_half_turn(struct odp_half *half, gfp_t gfp, bool last)
 	if (turn != ODP_TURN_MORE &&
 	    !(last && atomic_read(&half->state) & ODP_HALF_AGAIN))
 		return true;
-	queue_work(odp_half_wq, &half->work);
+	queue_work(half->wq, &half->work);
 	return false;
 }
 
@@ -124,7 +129,7 @@ static void odp_half_resume(struct odp_waiter *waiter)
 	if (half->pins)
 		odp_half_run(half, ODP_GFP_WORK);
 	else
-		queue_work_on(half->cpu, odp_half_wq, &half->work);
+		queue_work_on(half->cpu, half->wq, &half->work);
 }
 
 /**
@@ -172,7 +177,7 @@ void odp_half_kick_later(struct odp_half *half)
 				  &half->state);
 
 	if (!(old & ODP_HALF_OWNED))
-		queue_work(odp_half_wq, &half->work);
+		queue_work(half->wq, &half->work);
 }
 
 /**
@@ -201,7 +206,7 @@ void odp_half_stop(struct odp_half *half)
 void odp_half_unpark(struct odp_half *half)
 {
 	if (odp_waiter_cancel(&half->waiter))
-		queue_work(odp_half_wq, &half->work);
+		queue_work(half->wq, &half->work);
 }
 
 /**
@@ -217,11 +222,13 @@ void odp_half_start(struct odp_half *half)
 /**
  * odp_half_init - prepares a half, running
  * @half: The half.
+ * @kernel: It is for a user of the kernel's: its memory is never missing.
  * @turn: Does its work.
  */
-void odp_half_init(struct odp_half *half,
+void odp_half_init(struct odp_half *half, bool kernel,
 		   enum odp_turn (*turn)(struct odp_half *half))
 {
+	half->wq = kernel ? odp_kernel_wq : odp_user_wq;
 	atomic_set(&half->state, 0);
 	half->turn = turn;
 	skb_queue_head_init(&half->rx);
@@ -237,12 +244,20 @@ int odp_half_module_init(void)
 	 * priority: it does as much work as there is traffic, and what ksoftirqd
 	 * and RCU's threads have to do is part of that.
 	 */
-	odp_half_wq = alloc_workqueue("odp",
-				      WQ_MEM_RECLAIM | WQ_CPU_INTENSIVE, 0);
-	return odp_half_wq ? 0 : -ENOMEM;
+	odp_user_wq = alloc_workqueue("odp", WQ_CPU_INTENSIVE, 0);
+	if (!odp_user_wq)
+		return -ENOMEM;
+	odp_kernel_wq = alloc_workqueue("odp_kernel",
+					WQ_MEM_RECLAIM | WQ_CPU_INTENSIVE, 0);
+	if (!odp_kernel_wq) {
+		destroy_workqueue(odp_user_wq);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 void odp_half_module_exit(void)
 {
-	destroy_workqueue(odp_half_wq);
+	destroy_workqueue(odp_kernel_wq);
+	destroy_workqueue(odp_user_wq);
 }

@@ -41,8 +41,9 @@ enum odp_turn {
  * struct odp_half - one half of a queue pair
  * @state: ODP_HALF_*.
  * @turn: Does the work; must not sleep. Called by the owner only.
+ * @wq: Where it goes on in process context. Constant.
  * @rx: Packets for it, in order of arrival; has its own lock.
- * @work: To go on in process context.
+ * @work: To go on in process context, in @wq.
  * @waiter: Parked on a page.
  * @miss: The page that the last turn missed. Owner only.
  * @pins: Pages that the operation which waited may use directly, in this
@@ -57,6 +58,7 @@ enum odp_turn {
 struct odp_half {
 	atomic_t state;
 	enum odp_turn (*turn)(struct odp_half *half);
+	struct workqueue_struct *wq;
 	struct sk_buff_head rx;
 	struct work_struct work;
 	struct odp_waiter waiter;
@@ -107,7 +109,7 @@ static inline struct sk_buff *odp_half_peek(struct odp_half *half)
 int odp_half_module_init(void);
 void odp_half_module_exit(void);
 
-void odp_half_init(struct odp_half *half,
+void odp_half_init(struct odp_half *half, bool kernel,
 		   enum odp_turn (*turn)(struct odp_half *half));
 int odp_half_missed(struct odp_half *half);
 void odp_half_kick(struct odp_half *half);

@@ -736,7 +736,7 @@ static enum odp_turn odp_req_turn(struct odp_half *half)
  */
 void odp_requester_init(struct odp_qp *qp)
 {
-	odp_half_init(&qp->req.half, odp_req_turn);
+	odp_half_init(&qp->req.half, !qp->ib.uobject, odp_req_turn);
 	timer_setup(&qp->req.timer, odp_req_timer_fired, 0);
 	hrtimer_init(&qp->req.rnr_timer, CLOCK_MONOTONIC,
 		     HRTIMER_MODE_REL_SOFT);
