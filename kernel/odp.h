@@ -130,6 +130,7 @@ static inline void odp_count(struct odp_dev *dev, enum odp_stat stat)
 #define ODP_MAX_RD_ATOMIC	128
 #define ODP_MAX_MSG_SIZE	BIT(30)
 #define ODP_MAX_DM_SIZE		SZ_16M
+#define ODP_MAX_FAST_BLOCKS	512
 #define ODP_MAX_AH		BIT(20)
 #define ODP_MAX_MEMBERS		8192
 #define ODP_MAX_GROUP_MEMBERS	64

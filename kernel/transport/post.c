@@ -34,6 +34,7 @@ static int odp_post_local(struct odp_qp *qp, struct odp_swqe *swqe,
 	return 0;
 }
 
+/* What is not local; a region is registered by what else binds a memory window. */
 static void odp_post_remote(struct odp_send_wqe *wqe,
 			    const struct ib_send_wr *wr)
 {
@@ -50,6 +51,12 @@ static void odp_post_remote(struct odp_send_wqe *wqe,
 		wqe->remote_addr = atomic_wr(wr)->remote_addr;
 		wqe->compare_add = atomic_wr(wr)->compare_add;
 		wqe->swap = atomic_wr(wr)->swap;
+		break;
+	case IB_WR_REG_MR:
+		wqe->rkey = reg_wr(wr)->key;
+		wqe->remote_addr = reg_wr(wr)->mr->iova;
+		wqe->bind_length = reg_wr(wr)->mr->length;
+		wqe->bind_access = reg_wr(wr)->access;
 		break;
 	default:
 		break;

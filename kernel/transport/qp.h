@@ -126,6 +126,7 @@ static inline bool odp_swqe_asks(const struct odp_swqe *swqe)
 static inline bool odp_swqe_is_local(const struct odp_swqe *swqe)
 {
 	return swqe->wqe.opcode == IB_WR_BIND_MW ||
+	       swqe->wqe.opcode == IB_WR_REG_MR ||
 	       swqe->wqe.opcode == IB_WR_LOCAL_INV;
 }
 

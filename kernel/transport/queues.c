@@ -29,6 +29,8 @@ static bool odp_swqe_opcode_ok(const struct odp_qp *qp, u8 opcode)
 	case IB_WR_BIND_MW:
 	case IB_WR_LOCAL_INV:
 		return !odp_qp_is_datagram(qp);
+	case IB_WR_REG_MR:
+		return !odp_qp_is_datagram(qp) && !qp->ib.uobject;
 	case IB_WR_SEND_WITH_INV:
 	case IB_WR_RDMA_READ:
 	case IB_WR_ATOMIC_CMP_AND_SWP:

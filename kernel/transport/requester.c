@@ -93,6 +93,8 @@ static enum ib_wc_opcode odp_wc_opcode(u8 opcode)
 		return IB_WC_BIND_MW;
 	case IB_WR_LOCAL_INV:
 		return IB_WC_LOCAL_INV;
+	case IB_WR_REG_MR:
+		return IB_WC_REG_MR;
 	default:
 		return IB_WC_SEND;
 	}
@@ -564,6 +566,8 @@ static int odp_req_bind(struct odp_qp *qp, const struct odp_send_wqe *wqe)
 		.length = wqe->bind_length,
 	};
 
+	if (wqe->opcode == IB_WR_REG_MR)
+		return odp_window_register(qp->dev, qp->ib.pd, &bind);
 	return odp_window_bind(qp->dev, qp->ib.pd, qp->ib.qp_num, &bind);
 }
 
@@ -572,11 +576,11 @@ static void odp_req_local(struct odp_qp *qp, const struct odp_send_wqe *wqe)
 {
 	int err;
 
-	if (wqe->opcode == IB_WR_BIND_MW)
-		err = odp_req_bind(qp, wqe);
-	else
+	if (wqe->opcode == IB_WR_LOCAL_INV)
 		err = odp_window_invalidate(qp->dev, qp->ib.pd, ODP_QPN_LOCAL,
 					    wqe->invalidate_rkey);
+	else
+		err = odp_req_bind(qp, wqe);
 	if (err) {
 		odp_requester_fail(qp, IB_WC_MW_BIND_ERR, 0);
 		return;

@@ -6,9 +6,10 @@
  * waiting for a page: so revoking it waits for a few microseconds at most, and
  * for no one in user space.
  *
- * A memory window is bound and unbound by requesters, which do not sleep. So an
- * access through one holds a lock, for as long as an access to a single chunk
- * of memory takes; who binds waits for that.
+ * A memory window is bound and unbound by requesters, which do not sleep, and so is
+ * a region registered and invalidated that is the kernel's. So an access through
+ * one holds a lock, for as long as an access to a single chunk of memory takes;
+ * who binds waits for that.
  */
 #include <linux/random.h>
 
@@ -77,12 +78,11 @@ static void odp_window_retire(struct odp_window *win)
 	wait_for_completion(&win->idle);
 }
 
-/* What a memory window was bound to, it is not any more. */
+/* What a memory window was bound to, it is not any more; nor a region registered. */
 static void odp_window_unbind(struct odp_window *win)
 {
-	if (!win->region)
-		return;
-	atomic_dec(&win->region->bound);
+	if (win->region)
+		atomic_dec(&win->region->bound);
 	win->region = NULL;
 	win->length = 0;
 }
@@ -183,6 +183,7 @@ static bool odp_window_is_for(const struct odp_window *win, u32 qpn)
 {
 	switch (win->type) {
 	case ODP_WINDOW_REGION:
+	case ODP_WINDOW_FAST:
 		return true;
 	case ODP_WINDOW_MW1:
 		return qpn != ODP_QPN_LOCAL;
@@ -257,7 +258,8 @@ static bool odp_window_may_bind(const struct odp_window *win, struct ib_pd *pd,
 	if (win->pd != pd || (win->key ^ bind->key) & ~0xffU ||
 	    bind->access & ~ODP_BIND_ACCESS)
 		return false;
-	return win->type == ODP_WINDOW_MW1 || (!win->region && bind->length);
+	return win->type == ODP_WINDOW_MW1 ||
+	       (win->type == ODP_WINDOW_MW2 && !win->region && bind->length);
 }
 
 static int odp_window_bind_to(struct odp_window *win, struct odp_window *region,
@@ -289,7 +291,7 @@ static int odp_window_bind_to(struct odp_window *win, struct odp_window *region,
 	return 0;
 }
 
-/* A memory window, held, with its lock; whatever the rest of the key is. */
+/* A memory window or a fast region, held, with its lock; by any key of its index */
 static struct odp_window *odp_window_change(struct odp_dev *dev, u32 key)
 {
 	struct odp_window *win = odp_window_hold(dev, key);
@@ -341,8 +343,82 @@ int odp_window_bind(struct odp_dev *dev, struct ib_pd *pd, u32 qpn,
 	return err;
 }
 
+#define ODP_FAST_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
+			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC)
+
+static bool odp_map_holds(const struct odp_map *map, u64 length)
+{
+	u64 room = (u64)map->count << map->shift;
+
+	return length <= room && map->offset <= room - length;
+}
+
+/* One that is registered has to be invalidated first. */
+static bool odp_window_may_register(const struct odp_window *win,
+				    struct ib_pd *pd,
+				    const struct odp_bind *bind)
+{
+	return win->type == ODP_WINDOW_FAST && win->pd == pd && !win->length &&
+	       !((win->key ^ bind->key) & ~0xffU) &&
+	       !(bind->access & ~ODP_FAST_ACCESS) &&
+	       !ib_check_mr_access(pd->device, bind->access) && bind->length &&
+	       bind->addr + bind->length - 1 >= bind->addr &&
+	       odp_map_holds(win->next, bind->length);
+}
+
+static void odp_window_register_as(struct odp_window *win,
+				   const struct odp_bind *bind)
+{
+	const struct odp_map *map = win->next;
+
+	lockdep_assert_held_write(&win->lock);
+
+	memcpy(win->blocks, map->blocks, map->count * sizeof(*map->blocks));
+	win->block_shift = map->shift;
+	win->block_offset = map->offset;
+	win->start = (uintptr_t)map->blocks[0] + map->offset;
+	win->key = bind->key;
+	win->access = bind->access;
+	win->iova = bind->addr;
+	win->length = bind->length;
+}
+
 /**
- * odp_window_invalidate - unbinds a memory window of type 2
+ * odp_window_register - gives a fast region memory, that of its odp_window.next
+ * @dev: The device.
+ * @pd: Protection domain of who does it.
+ * @bind: How; without a region.
+ *
+ * Any context but hard interrupts. Return: 0, or -EINVAL with nothing changed
+ * if the region does not allow it.
+ */
+int odp_window_register(struct odp_dev *dev, struct ib_pd *pd,
+			const struct odp_bind *bind)
+{
+	struct odp_window *win = odp_window_change(dev, bind->key);
+	int err = -EINVAL;
+
+	if (!win)
+		return err;
+	if (odp_window_may_register(win, pd, bind)) {
+		odp_window_register_as(win, bind);
+		err = 0;
+	}
+	odp_window_changed(win);
+	return err;
+}
+
+/* A fast region may be invalid already; a memory window may not. */
+static bool odp_window_may_invalidate(const struct odp_window *win, u32 qpn)
+{
+	if (win->type == ODP_WINDOW_FAST)
+		return true;
+	return win->type == ODP_WINDOW_MW2 && win->region &&
+	       (qpn == ODP_QPN_LOCAL || qpn == win->qpn);
+}
+
+/**
+ * odp_window_invalidate - unbinds a memory window of type 2, or ends a registration
  * @dev: The device.
  * @pd: Protection domain of who does it.
  * @qpn: Number of the queue pair whose peer wants it, or ODP_QPN_LOCAL.
@@ -359,8 +435,8 @@ int odp_window_invalidate(struct odp_dev *dev, struct ib_pd *pd, u32 qpn,
 
 	if (!win)
 		return err;
-	if (win->type == ODP_WINDOW_MW2 && win->region && win->key == key &&
-	    win->pd == pd && (qpn == ODP_QPN_LOCAL || qpn == win->qpn)) {
+	if (win->key == key && win->pd == pd &&
+	    odp_window_may_invalidate(win, qpn)) {
 		odp_window_unbind(win);
 		err = 0;
 	}

@@ -44,6 +44,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 				 IB_DEVICE_SYS_IMAGE_GUID |
 				 IB_DEVICE_PORT_ACTIVE_EVENT |
 				 IB_DEVICE_MEM_WINDOW |
+				 IB_DEVICE_MEM_MGT_EXTENSIONS |
 				 IB_DEVICE_MEM_WINDOW_TYPE_2B;
 	attr->kernel_cap_flags = IBK_ON_DEMAND_PAGING | IBK_ALLOW_USER_UNREG;
 	attr->max_send_sge = ODP_MAX_SGE;
@@ -53,6 +54,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->max_cqe = ODP_MAX_CQE;
 	attr->max_mr = (1 << 20) - 1;
 	attr->max_mw = attr->max_mr;
+	attr->max_fast_reg_page_list_len = ODP_MAX_FAST_BLOCKS;
 	attr->max_pd = 1 << 20;
 	/* Their limits can be set, their sizes stay: no IB_DEVICE_SRQ_RESIZE. */
 	attr->max_srq = 1 << 20;
@@ -151,6 +153,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.advise_mr = odp_advise_mr,
 	.alloc_dm = odp_alloc_dm,
 	.alloc_hw_port_stats = odp_alloc_hw_port_stats,
+	.alloc_mr = odp_alloc_mr,
 	.alloc_mw = odp_alloc_mw,
 	.alloc_pd = odp_alloc_pd,
 	.alloc_ucontext = odp_alloc_ucontext,
@@ -176,6 +179,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.get_hw_stats = odp_get_hw_stats,
 	.get_link_layer = odp_get_link_layer,
 	.get_port_immutable = odp_get_port_immutable,
+	.map_mr_sg = odp_map_mr_sg,
 	.mmap = odp_mmap,
 	.mmap_free = odp_mmap_free,
 	.modify_cq = odp_modify_cq,

@@ -2,7 +2,8 @@
 /*
  * Memory regions. On demand: a window onto the mirror of the calling process,
  * whatever its size. Else: pinned pages, as with every driver, and an array of
- * where they are. Or device memory.
+ * where they are. Or device memory. Or, for the kernel's users, blocks of kernel
+ * memory, which send requests register and invalidate.
  *
  * To re-register a region is to give it a new window. Where the memory stays the
  * same the new window takes it over, and the key with it; other memory gets
@@ -89,6 +90,7 @@ static void odp_region_release(struct odp_window *win)
 		odp_mirror_detach(win->mirror);
 	} else {
 		kvfree(win->blocks);
+		kvfree(win->next);
 		ib_umem_release(win->umem);
 	}
 }
@@ -204,6 +206,60 @@ struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 {
 	return odp_mr_create(odp_region_create(pd, start, length, iova, access,
 					       udata));
+}
+
+static struct odp_window *odp_fast_region_create(struct ib_pd *pd, u32 room)
+{
+	struct odp_window *win = odp_region_alloc(pd, 0, 0, 0, 0);
+
+	if (!win)
+		return ERR_PTR(-ENOMEM);
+	win->type = ODP_WINDOW_FAST;
+	win->blocks = kvcalloc(room, sizeof(*win->blocks), GFP_KERNEL);
+	win->next = kvzalloc(struct_size(win->next, blocks, room), GFP_KERNEL);
+	if (!win->blocks || !win->next) {
+		odp_region_destroy(win);
+		return ERR_PTR(-ENOMEM);
+	}
+	win->next->room = room;
+	return win;
+}
+
+struct ib_mr *odp_alloc_mr(struct ib_pd *pd, enum ib_mr_type type,
+			   u32 max_num_sg)
+{
+	if (type != IB_MR_TYPE_MEM_REG)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!max_num_sg || max_num_sg > ODP_MAX_FAST_BLOCKS)
+		return ERR_PTR(-EINVAL);
+	return odp_mr_create(odp_fast_region_create(pd, max_num_sg));
+}
+
+/* This device's "DMA addresses" are kernel addresses. */
+static int odp_map_block(struct ib_mr *ib, u64 addr)
+{
+	struct odp_map *map = to_odp_mr(ib)->win->next;
+
+	if (map->count == map->room)
+		return -ENOMEM;
+	map->blocks[map->count++] = (void *)(uintptr_t)addr;
+	return 0;
+}
+
+/* For the next registration; the region may still have the one before. */
+int odp_map_mr_sg(struct ib_mr *ib, struct scatterlist *sg, int nents,
+		  unsigned int *offset)
+{
+	struct odp_map *map = to_odp_mr(ib)->win->next;
+	int n;
+
+	if (!map || !is_power_of_2(ib->page_size))
+		return -EINVAL;
+	map->count = 0;
+	map->shift = ilog2(ib->page_size);
+	n = ib_sg_to_pages(ib, sg, nents, offset, odp_map_block);
+	map->offset = ib->iova & (ib->page_size - 1);
+	return n;
 }
 
 /* A region of device memory begins at 0, and has a single block. */

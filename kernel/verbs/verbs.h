@@ -148,6 +148,10 @@ struct ib_mr *odp_rereg_user_mr(struct ib_mr *ib, int flags, u64 start,
 struct ib_mr *odp_reg_dm_mr(struct ib_pd *pd, struct ib_dm *dm,
 			    struct ib_dm_mr_attr *attr,
 			    struct uverbs_attr_bundle *attrs);
+struct ib_mr *odp_alloc_mr(struct ib_pd *pd, enum ib_mr_type type,
+			   u32 max_num_sg);
+int odp_map_mr_sg(struct ib_mr *ib, struct scatterlist *sg, int nents,
+		  unsigned int *offset);
 int odp_dereg_mr(struct ib_mr *ib, struct ib_udata *udata);
 
 /* mw.c */

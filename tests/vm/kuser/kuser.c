@@ -14,6 +14,10 @@
 
 #define DEPTH	32
 #define SLOT	4096
+/* A region: so many pages, from somewhere in the first to somewhere in the last */
+#define PAGES	8
+#define SKIP	0x308
+#define LENGTH	(PAGES * PAGE_SIZE - SKIP - 0x2c5)
 #define QKEY	0x76543
 #define GRH	40
 
@@ -78,7 +82,20 @@ struct end {
 	struct note received[DEPTH + 1];
 };
 
+/**
+ * struct region - memory of b's that send requests register
+ * @mr: What for.
+ * @pages: The memory, in no order.
+ * @turn: Which of them is the first.
+ */
+struct region {
+	struct ib_mr *mr;
+	struct page *pages[PAGES];
+	u32 turn;
+};
+
 static struct end *a, *b;
+static struct region region;
 static enum ib_poll_context context;
 
 static u8 byte_of(u32 number, u32 i)
@@ -195,6 +212,10 @@ static int end_connect(struct end *end, const struct end *peer)
 		.qp_state = IB_QPS_INIT, .port_num = 1, .path_mtu = IB_MTU_1024,
 		.dest_qp_num = peer->qp->qp_num, .rnr_retry = 7, .retry_cnt = 7,
 		.timeout = 18, .min_rnr_timer = 1,
+		.max_rd_atomic = 4, .max_dest_rd_atomic = 4,
+		.qp_access_flags = IB_ACCESS_REMOTE_READ |
+				   IB_ACCESS_REMOTE_WRITE |
+				   IB_ACCESS_REMOTE_ATOMIC,
 	};
 
 	RUN(ib_modify_qp(end->qp, &attr, IB_QP_STATE | IB_QP_PORT |
@@ -209,6 +230,27 @@ static int end_connect(struct end *end, const struct end *peer)
 			 IB_QP_RETRY_CNT | IB_QP_RNR_RETRY | IB_QP_SQ_PSN |
 			 IB_QP_MAX_QP_RD_ATOMIC));
 	return 0;
+}
+
+static int pair_up(void)
+{
+	RUN(end_create_qp(a, IB_QPT_RC));
+	RUN(end_create_qp(b, IB_QPT_RC));
+	RUN(end_connect(a, b));
+	return end_connect(b, a);
+}
+
+static void pair_down(void)
+{
+	ib_destroy_qp(a->qp);
+	ib_destroy_qp(b->qp);
+}
+
+/* After an error */
+static int pair_renew(void)
+{
+	pair_down();
+	return pair_up();
 }
 
 static int end_prepare_ud(struct end *end, const struct end *peer)
@@ -430,13 +472,9 @@ static int shared(void)
 
 	b->srq = ib_create_srq(b->pd, &init);
 	CHECK(!IS_ERR(b->srq));
-	RUN(end_create_qp(a, IB_QPT_RC));
-	RUN(end_create_qp(b, IB_QPT_RC));
-	RUN(end_connect(a, b));
-	RUN(end_connect(b, a));
+	RUN(pair_up());
 	RUN(messages(2000, 0, 0));
-	ib_destroy_qp(a->qp);
-	ib_destroy_qp(b->qp);
+	pair_down();
 	ib_destroy_srq(b->srq);
 	b->srq = NULL;
 	return 0;
@@ -447,19 +485,319 @@ static int gone(void)
 {
 	if (context != IB_POLL_DIRECT)
 		return 0;
-	RUN(end_create_qp(a, IB_QPT_RC));
-	RUN(end_create_qp(b, IB_QPT_RC));
-	RUN(end_connect(a, b));
-	RUN(end_connect(b, a));
+	RUN(pair_up());
 	RUN(post_receive(b, 0, 10));
 	RUN(post_send(a, 0, 10, 0, 0));
 	CHECK(ended(b, &b->received[0], IB_WC_SUCCESS));
 	msleep(100);
-	ib_destroy_qp(a->qp);
-	ib_destroy_qp(b->qp);
+	pair_down();
 	CHECK(!ib_process_cq_direct(a->cq, -1));
 	CHECK(!completion_done(&a->sent[0].done));
 	return 0;
+}
+
+static u8 *region_byte(u32 i)
+{
+	u32 page = (i + SKIP) / PAGE_SIZE;
+
+	/* Neighbours are none in memory. */
+	return (u8 *)page_address(region.pages[(3 * page + region.turn) % PAGES]) +
+	       (i + SKIP) % PAGE_SIZE;
+}
+
+static void region_fill(u32 number)
+{
+	u32 i;
+
+	for (i = 0; i < LENGTH; i++)
+		*region_byte(i) = byte_of(number, i);
+}
+
+/* From now on, or from when it is registered, other pages come first. */
+static int region_map(u32 turn, u32 room)
+{
+	struct scatterlist sg[PAGES];
+	u32 i, at = 0;
+
+	region.turn = turn;
+	sg_init_table(sg, PAGES);
+	for (i = 0; i < PAGES; i++) {
+		u32 len = i ? PAGE_SIZE : PAGE_SIZE - SKIP;
+		u8 *first = region_byte(at);
+
+		len = min_t(u32, len, LENGTH - at);
+		sg_set_buf(&sg[i], first, len);
+		at += len;
+	}
+	CHECK(ib_dma_map_sg(b->ib, sg, PAGES, DMA_BIDIRECTIONAL) == PAGES);
+	CHECK(ib_map_mr_sg(region.mr, sg, PAGES, NULL, PAGE_SIZE) == room);
+	ib_dma_unmap_sg(b->ib, sg, PAGES, DMA_BIDIRECTIONAL);
+	return 0;
+}
+
+static int region_create(void)
+{
+	u32 most = b->ib->attrs.max_fast_reg_page_list_len;
+	u32 i;
+
+	CHECK(b->ib->attrs.device_cap_flags & IB_DEVICE_MEM_MGT_EXTENSIONS);
+	CHECK(most >= 256);
+	CHECK(PTR_ERR(ib_alloc_mr(b->pd, IB_MR_TYPE_SG_GAPS, 1)) == -EOPNOTSUPP);
+	CHECK(PTR_ERR(ib_alloc_mr(b->pd, IB_MR_TYPE_MEM_REG, 0)) == -EINVAL);
+	CHECK(PTR_ERR(ib_alloc_mr(b->pd, IB_MR_TYPE_MEM_REG, most + 1)) == -EINVAL);
+	for (i = 0; i < PAGES; i++) {
+		region.pages[i] = alloc_page(GFP_KERNEL);
+		CHECK(region.pages[i]);
+	}
+	region.mr = ib_alloc_mr(b->pd, IB_MR_TYPE_MEM_REG, PAGES - 1);
+	CHECK(!IS_ERR(region.mr));
+	RUN(region_map(0, PAGES - 1));
+	RUN(ib_dereg_mr(region.mr));
+	region.mr = ib_alloc_mr(b->pd, IB_MR_TYPE_MEM_REG, most);
+	CHECK(!IS_ERR(region.mr));
+	return 0;
+}
+
+static int region_destroy(void)
+{
+	u32 i;
+
+	for (i = 0; i < PAGES; i++)
+		__free_page(region.pages[i]);
+	return 0;
+}
+
+/* A request without data */
+static int request(struct end *end, struct ib_send_wr *wr,
+		   enum ib_wc_status status)
+{
+	wr->wr_cqe = note_new(&end->sent[0]);
+	RUN(ib_post_send(end->qp, wr, NULL));
+	CHECK(ended(end, &end->sent[0], status));
+	return status == IB_WC_SUCCESS ? 0 : pair_renew();
+}
+
+static int do_register(struct end *end, u32 key, int access,
+		       enum ib_wc_status status)
+{
+	struct ib_reg_wr wr = {
+		.wr = { .opcode = IB_WR_REG_MR },
+		.mr = region.mr, .key = key, .access = access,
+	};
+
+	RUN(request(end, &wr.wr, status));
+	CHECK(status || end->sent[0].wc.opcode == IB_WC_REG_MR);
+	return 0;
+}
+
+static int invalidate(struct end *end, u32 key, enum ib_wc_status status)
+{
+	struct ib_send_wr wr = {
+		.opcode = IB_WR_LOCAL_INV, .ex.invalidate_rkey = key,
+	};
+
+	RUN(request(end, &wr, status));
+	CHECK(status || end->sent[0].wc.opcode == IB_WC_LOCAL_INV);
+	return 0;
+}
+
+/* What a does by a key of b's */
+static int rdma(enum ib_wr_opcode opcode, u8 *mem, u64 addr, u32 key, u32 len,
+		enum ib_wc_status status)
+{
+	struct ib_sge sge = { (uintptr_t)mem, len, a->pd->local_dma_lkey };
+	struct ib_rdma_wr wr = {
+		.wr = { .opcode = opcode, .sg_list = &sge, .num_sge = 1 },
+		.remote_addr = addr, .rkey = key,
+	};
+
+	return request(a, &wr.wr, status);
+}
+
+static int may_read(u32 key)
+{
+	u32 i;
+
+	memset(a->mem, 0, LENGTH + 1);
+	RUN(rdma(IB_WR_RDMA_READ, a->mem, region.mr->iova, key, LENGTH,
+		 IB_WC_SUCCESS));
+	for (i = 0; i < LENGTH; i++)
+		CHECK(a->mem[i] == *region_byte(i));
+	CHECK(!a->mem[LENGTH]);
+	return 0;
+}
+
+static int may_write(u32 number, u32 key)
+{
+	u32 i;
+
+	for (i = 0; i < LENGTH; i++)
+		a->mem[i] = byte_of(number, i);
+	RUN(rdma(IB_WR_RDMA_WRITE, a->mem, region.mr->iova, key, LENGTH,
+		 IB_WC_SUCCESS));
+	for (i = 0; i < LENGTH; i++)
+		CHECK(*region_byte(i) == byte_of(number, i));
+	return 0;
+}
+
+static int may_add(u32 key)
+{
+	struct ib_sge sge = { (uintptr_t)a->mem, sizeof(u64),
+			      a->pd->local_dma_lkey };
+	struct ib_atomic_wr wr = {
+		.wr = { .opcode = IB_WR_ATOMIC_FETCH_AND_ADD,
+			.sg_list = &sge, .num_sge = 1 },
+		.remote_addr = region.mr->iova + 8, .rkey = key, .compare_add = 5,
+	};
+	u64 old = *(u64 *)region_byte(8);
+
+	RUN(request(a, &wr.wr, IB_WC_SUCCESS));
+	CHECK(*(u64 *)a->mem == old);
+	CHECK(*(u64 *)region_byte(8) == old + 5);
+	return 0;
+}
+
+static int may_not(enum ib_wr_opcode opcode, s32 from, u32 key, u32 len)
+{
+	return rdma(opcode, a->mem, region.mr->iova + from, key, len,
+		    IB_WC_REM_ACCESS_ERR);
+}
+
+static const int everything = IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_READ |
+			      IB_ACCESS_REMOTE_WRITE | IB_ACCESS_REMOTE_ATOMIC;
+
+/* The key of a registration opens it, all of it and nothing else. */
+static int registered(void)
+{
+	u32 key = region.mr->rkey;
+
+	RUN(region_map(0, PAGES));
+	/* As NFS does. */
+	region.mr->iova = 0x5577000000000000 | (u32)region.mr->iova;
+	RUN(may_not(IB_WR_RDMA_READ, 0, key, 8));
+	RUN(do_register(b, key, everything, IB_WC_SUCCESS));
+	RUN(may_write(1, key));
+	RUN(may_read(key));
+	RUN(may_add(key));
+	RUN(may_not(IB_WR_RDMA_WRITE, -1, key, 8));
+	RUN(may_not(IB_WR_RDMA_WRITE, 1, key, LENGTH));
+	RUN(may_not(IB_WR_RDMA_READ, LENGTH, key, 1));
+	RUN(may_not(IB_WR_RDMA_READ, 0, key ^ 1, 8));
+	return 0;
+}
+
+/* By b itself; and what it is mapped to next is not seen before it is registered. */
+static int invalidated(void)
+{
+	u32 key = region.mr->rkey;
+	u64 iova = region.mr->iova;
+
+	RUN(invalidate(a, key, IB_WC_MW_BIND_ERR));
+	RUN(invalidate(b, key ^ 1, IB_WC_MW_BIND_ERR));
+	RUN(do_register(b, key, everything, IB_WC_MW_BIND_ERR));
+	region_fill(2);
+	RUN(region_map(3, PAGES));
+	region.mr->iova = iova;
+	region.turn = 0;
+	RUN(may_read(key));
+	RUN(invalidate(b, key, IB_WC_SUCCESS));
+	RUN(may_not(IB_WR_RDMA_READ, 0, key, 8));
+	RUN(invalidate(b, key, IB_WC_SUCCESS));
+	return 0;
+}
+
+/* Another key, fewer rights, other pages */
+static int registered_again(void)
+{
+	u32 old = region.mr->rkey;
+	u32 key;
+
+	ib_update_fast_reg_key(region.mr, ib_inc_rkey(old));
+	key = region.mr->rkey;
+	CHECK(key != old && region.mr->lkey == key);
+	RUN(region_map(3, PAGES));
+	region.mr->length += PAGE_SIZE;
+	RUN(do_register(b, key, IB_ACCESS_REMOTE_READ, IB_WC_MW_BIND_ERR));
+	region.mr->length -= PAGE_SIZE;
+	RUN(do_register(b, key ^ 0x100, IB_ACCESS_REMOTE_READ, IB_WC_MW_BIND_ERR));
+	RUN(do_register(b, key, IB_ACCESS_REMOTE_WRITE, IB_WC_MW_BIND_ERR));
+	RUN(do_register(b, key, IB_ACCESS_MW_BIND, IB_WC_MW_BIND_ERR));
+	RUN(do_register(a, key, IB_ACCESS_REMOTE_READ, IB_WC_MW_BIND_ERR));
+	RUN(do_register(b, key, IB_ACCESS_REMOTE_READ, IB_WC_SUCCESS));
+	region_fill(3);
+	RUN(may_read(key));
+	RUN(may_not(IB_WR_RDMA_WRITE, 0, key, 8));
+	RUN(may_not(IB_WR_RDMA_READ, 0, old, 8));
+	return 0;
+}
+
+/* By a message of a's, which says so */
+static int invalidated_by_peer(void)
+{
+	u32 key = region.mr->rkey;
+	struct ib_send_wr wr = {
+		.opcode = IB_WR_SEND_WITH_INV, .ex.invalidate_rkey = key ^ 1,
+	};
+
+	RUN(post_receive(b, 0, 10));
+	RUN(request(a, &wr, IB_WC_REM_ACCESS_ERR));
+	RUN(may_read(key));
+	RUN(post_receive(b, 0, 10));
+	wr.ex.invalidate_rkey = key;
+	RUN(request(a, &wr, IB_WC_SUCCESS));
+	CHECK(ended(b, &b->received[0], IB_WC_SUCCESS));
+	CHECK(b->received[0].wc.wc_flags == IB_WC_WITH_INVALIDATE);
+	CHECK(b->received[0].wc.ex.invalidate_rkey == key);
+	RUN(may_not(IB_WR_RDMA_READ, 0, key, 8));
+	return 0;
+}
+
+/* Registered and told to the peer in one go, out of the region itself */
+static int registered_and_sent(void)
+{
+	struct ib_sge sge = { .length = 100 };
+	struct ib_send_wr send = {
+		.opcode = IB_WR_SEND, .sg_list = &sge, .num_sge = 1,
+	};
+	struct ib_reg_wr wr = {
+		.wr = { .opcode = IB_WR_REG_MR, .next = &send },
+		.mr = region.mr, .access = IB_ACCESS_REMOTE_READ,
+	};
+	u32 i;
+
+	ib_update_fast_reg_key(region.mr, ib_inc_rkey(region.mr->rkey));
+	RUN(region_map(5, PAGES));
+	region_fill(4);
+	wr.key = region.mr->rkey;
+	sge.lkey = region.mr->lkey;
+	sge.addr = region.mr->iova + PAGE_SIZE - SKIP - 50;
+	wr.wr.wr_cqe = note_new(&b->sent[0]);
+	send.wr_cqe = note_new(&b->sent[1]);
+	RUN(post_receive(a, 0, 100));
+	RUN(ib_post_send(b->qp, &wr.wr, NULL));
+	CHECK(ended(a, &a->received[0], IB_WC_SUCCESS));
+	for (i = 0; i < 100; i++)
+		CHECK(a->mem[i] == *region_byte(PAGE_SIZE - SKIP - 50 + i));
+	RUN(may_read(wr.key));
+	CHECK(ended(b, &b->sent[0], IB_WC_SUCCESS));
+	CHECK(ended(b, &b->sent[1], IB_WC_SUCCESS));
+	/* Gone for good */
+	RUN(ib_dereg_mr(region.mr));
+	return rdma(IB_WR_RDMA_READ, a->mem, sge.addr, wr.key, 8,
+		    IB_WC_REM_ACCESS_ERR);
+}
+
+static int regions(void)
+{
+	RUN(region_create());
+	RUN(pair_up());
+	RUN(registered());
+	RUN(invalidated());
+	RUN(registered_again());
+	RUN(invalidated_by_peer());
+	RUN(registered_and_sent());
+	pair_down();
+	return region_destroy();
 }
 
 static int all(void)
@@ -476,6 +814,7 @@ static int all(void)
 		RUN(connected());
 		RUN(shared());
 		RUN(datagrams());
+		RUN(regions());
 		RUN(gone());
 		end_destroy(b);
 		end_destroy(a);
