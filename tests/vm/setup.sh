@@ -33,6 +33,7 @@ host_packages=(
 guest_packages=(
 	bash ethtool ibverbs-providers ibverbs-utils iproute2 iputils-ping kmod
 	libjansson4
+	nfs-kernel-server
 	numactl perftest procps python3-minimal python3-pyverbs rdma-core
 	rdmacm-utils strace tcpdump udev util-linux xxd
 )

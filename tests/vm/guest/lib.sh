@@ -322,6 +322,27 @@ zram_off() {
 	[ ! -b /dev/zram0 ] || echo 1 >/sys/block/zram0/reset
 }
 
+# --- Files -------------------------------------------------------------------------
+
+# make_files DIR: a large one and many small ones, of any sizes.
+make_files() {
+	local i
+
+	mkdir "$1"
+	head -c 16M /dev/urandom >"$1/large"
+	for i in {1..100}; do
+		head -c $((RANDOM * 3)) "$1/large" | tail -c "$RANDOM" >"$1/$i"
+	done
+}
+
+# What is read after this comes from where it is stored.
+forget_files() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+}
+
+same_files() { diff -rq "$1" "$2" || fail "$1 and $2 differ"; }
+
 # --- Memory cgroups -----------------------------------------------------------
 
 # memory_cgroup NAME: a new one; prints its path. (On a host, /sys shows less:
