@@ -35,6 +35,7 @@
  *					kernel users (irq): posting them
  *	odp_rq.post_lock (irq)		the same; nothing is taken inside
  *	odp_dev.ahs.xa_lock		nothing is taken inside
+ *	odp_dev.srqs.xa_lock (bh)	nothing is taken inside
  *	odp_qp.lock (bh)		state; nothing is taken inside
  *	odp_srq.lock (bh)		taking receive requests; nothing inside
  *	odp_cqueue.lock (irq)		completions; inside only the wait lock of
@@ -95,6 +96,8 @@ enum odp_stat {
  * @dm_used: Bytes of device memory that are allocated, in whole pages.
  * @ahs: Address handles of user space by number.
  * @next_ah: Where the search for a free number goes on.
+ * @srqs: XRC shared receive queues by number, see transport/xrc.c.
+ * @next_srqn: Where the search for a free number goes on.
  * @members: Queue pairs in multicast groups, each as often as in groups.
  * @stats: Counters.
  */
@@ -108,6 +111,8 @@ struct odp_dev {
 	atomic64_t dm_used;
 	struct xarray ahs;
 	u32 next_ah;
+	struct xarray srqs;
+	u32 next_srqn;
 	u32 members;
 	atomic64_t stats[ODP_DEV_STAT_COUNT];
 };

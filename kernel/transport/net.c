@@ -94,12 +94,15 @@ static bool odp_icrc_right(struct sk_buff *skb, struct odp_bth *bth, u32 len)
 /* Is it of the service of the queue pair, and from and to whom it may be? */
 static bool odp_packet_expected(const struct odp_qp *qp, struct sk_buff *skb)
 {
-	u8 service = odp_packet(skb)->bth->opcode & ODP_BTH_SERVICE_MASK;
+	const struct odp_packet *pkt = odp_packet(skb);
+	u8 service = pkt->bth->opcode & ODP_BTH_SERVICE_MASK;
 
+	if (service != odp_qp_service(qp))
+		return false;
 	if (odp_qp_is_datagram(qp))
-		return service == IB_OPCODE_UD &&
-		       odp_datagram_expected(qp, skb);
-	return service == odp_qp_service(qp) && odp_packet_from_peer(qp, skb);
+		return odp_datagram_expected(qp, skb);
+	return odp_packet_from_peer(qp, skb) &&
+	       (service != ODP_OPCODE_XRC || odp_xrc_expected(qp, pkt));
 }
 
 /**

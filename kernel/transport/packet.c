@@ -19,7 +19,10 @@
 #define P_IMM	ODP_PKT_IMM
 #define P_INV	ODP_PKT_INV
 
-/* Of the RC service; those that the UC service has, too, are the same there. */
+/*
+ * Of the RC service; those of UC are the same as far as there are any, those of XRC
+ * but for the XRCETH.
+ */
 static const u16 odp_opcodes[] = {
 	[IB_OPCODE_RC_SEND_FIRST]			= P_SEND | P_FIRST,
 	[IB_OPCODE_RC_SEND_MIDDLE]			= P_SEND,
@@ -57,6 +60,9 @@ static const u16 odp_opcodes[] = {
  */
 u32 odp_opcode_flags(u8 opcode)
 {
+	u8 service = opcode & ODP_BTH_SERVICE_MASK;
+	u32 flags;
+
 	switch (opcode) {
 	case IB_OPCODE_UD_SEND_ONLY:
 		return P_SEND | P_ONLY | ODP_PKT_DETH;
@@ -65,14 +71,24 @@ u32 odp_opcode_flags(u8 opcode)
 	case IB_OPCODE_UC ... IB_OPCODE_UC_RDMA_WRITE_ONLY_WITH_IMMEDIATE:
 		return odp_opcodes[opcode - IB_OPCODE_UC];
 	default:
-		return opcode < ARRAY_SIZE(odp_opcodes) ? odp_opcodes[opcode] : 0;
+		break;
 	}
+	opcode -= service;
+	if ((service != IB_OPCODE_RC && service != ODP_OPCODE_XRC) ||
+	    opcode >= ARRAY_SIZE(odp_opcodes))
+		return 0;
+	flags = odp_opcodes[opcode];
+	if (service == ODP_OPCODE_XRC && flags && !(flags & ODP_PKT_RESPONSE))
+		flags |= ODP_PKT_XRCETH;
+	return flags;
 }
 
 static u32 odp_header_len(u32 flags)
 {
 	u32 len = sizeof(struct odp_bth);
 
+	if (flags & ODP_PKT_XRCETH)
+		len += sizeof(struct odp_xrceth);
 	if (flags & ODP_PKT_RETH)
 		len += sizeof(struct odp_reth);
 	if (flags & ODP_PKT_AETH)
@@ -113,6 +129,9 @@ bool odp_packet_parse(struct sk_buff *skb, struct odp_bth *bth, u32 len)
 	if (len < header + pad + ODP_ICRC_SIZE)
 		return false;
 	pkt->bth = bth;
+	pkt->ext = bth + 1;
+	if (pkt->flags & ODP_PKT_XRCETH)
+		pkt->ext += sizeof(struct odp_xrceth);
 	pkt->payload = (void *)bth + header;
 	pkt->len = len - header - pad - ODP_ICRC_SIZE;
 	pkt->psn = be32_to_cpu(bth->psn) & ODP_PSN_MASK;
@@ -153,6 +172,11 @@ static void odp_put_extensions(struct sk_buff *skb, u32 flags,
 			       const struct odp_qp *qp,
 			       const struct odp_packet_spec *spec)
 {
+	if (flags & ODP_PKT_XRCETH) {
+		struct odp_xrceth *xrceth = skb_put(skb, sizeof(*xrceth));
+
+		xrceth->srqn = cpu_to_be32(spec->srqn & ODP_SRQN_MASK);
+	}
 	if (flags & ODP_PKT_RETH) {
 		struct odp_reth *reth = skb_put(skb, sizeof(*reth));
 
@@ -187,7 +211,8 @@ static void odp_put_extensions(struct sk_buff *skb, u32 flags,
 struct sk_buff *odp_packet_new(struct odp_qp *qp,
 			       const struct odp_packet_spec *spec)
 {
-	u32 flags = odp_opcode_flags(spec->opcode);
+	u8 opcode = spec->opcode | odp_qp_service(qp);
+	u32 flags = odp_opcode_flags(opcode);
 	u32 pad = -spec->len & 3;
 	u32 qpn = spec->datagram ? spec->datagram->remote_qpn : qp->dest_qpn;
 	struct odp_bth *bth;
@@ -200,7 +225,7 @@ struct sk_buff *odp_packet_new(struct odp_qp *qp,
 	skb_reserve(skb, ODP_HEADROOM);
 
 	bth = skb_put(skb, sizeof(*bth));
-	bth->opcode = spec->opcode;
+	bth->opcode = opcode;
 	bth->flags = ODP_BTH_MIGRATED | pad << ODP_BTH_PAD_SHIFT |
 		     (spec->solicited ? ODP_BTH_SOLICITED : 0);
 	bth->pkey = cpu_to_be16(qp->pkey);

@@ -33,6 +33,7 @@ struct odp_send_wqe;
  *	with its header behind the AETH.
  * @ODP_PKT_DETH: Has a DETH.
  * @ODP_PKT_INV: Has a key to invalidate, in the place of immediate data.
+ * @ODP_PKT_XRCETH: Has an XRCETH, before all other headers but the first.
  */
 enum odp_packet_flags {
 	ODP_PKT_VALID		= BIT(0),
@@ -49,11 +50,13 @@ enum odp_packet_flags {
 	ODP_PKT_ATOMIC		= BIT(11),
 	ODP_PKT_DETH		= BIT(12),
 	ODP_PKT_INV		= BIT(13),
+	ODP_PKT_XRCETH		= BIT(14),
 };
 
 /**
  * struct odp_packet - a received packet, kept in skb->cb
  * @bth: Base transport header.
+ * @ext: Headers behind it, and behind the XRCETH.
  * @payload: Payload.
  * @len: Bytes of it, without padding.
  * @flags: enum odp_packet_flags of the opcode.
@@ -61,6 +64,7 @@ enum odp_packet_flags {
  */
 struct odp_packet {
 	struct odp_bth *bth;
+	void *ext;
 	void *payload;
 	u32 len;
 	u32 flags;
@@ -73,20 +77,30 @@ static inline struct odp_packet *odp_packet(struct sk_buff *skb)
 	return (struct odp_packet *)skb->cb;
 }
 
+/* The shared receive queue that a request names; 0 is none. */
+static inline u32 odp_packet_srqn(const struct odp_packet *pkt)
+{
+	const struct odp_xrceth *xrceth = (void *)(pkt->bth + 1);
+
+	if (!(pkt->flags & ODP_PKT_XRCETH))
+		return 0;
+	return be32_to_cpu(xrceth->srqn) & ODP_SRQN_MASK;
+}
+
 static inline struct odp_reth *odp_packet_reth(const struct odp_packet *pkt)
 {
-	return (void *)(pkt->bth + 1);
+	return pkt->ext;
 }
 
 static inline struct odp_aeth *odp_packet_aeth(const struct odp_packet *pkt)
 {
-	return (void *)(pkt->bth + 1);
+	return pkt->ext;
 }
 
 static inline struct odp_atomic_eth *
 odp_packet_atomic(const struct odp_packet *pkt)
 {
-	return (void *)(pkt->bth + 1);
+	return pkt->ext;
 }
 
 static inline struct odp_atomic_ack_eth *
@@ -97,7 +111,7 @@ odp_packet_atomic_ack(const struct odp_packet *pkt)
 
 static inline struct odp_deth *odp_packet_deth(const struct odp_packet *pkt)
 {
-	return (void *)(pkt->bth + 1);
+	return pkt->ext;
 }
 
 /* The header before the payload */
@@ -108,12 +122,12 @@ static inline __be32 odp_packet_imm(const struct odp_packet *pkt)
 
 static inline u32 odp_packet_invalidate(const struct odp_packet *pkt)
 {
-	return be32_to_cpu(*(__be32 *)(pkt->bth + 1));
+	return be32_to_cpu(*(__be32 *)pkt->ext);
 }
 
 /**
  * struct odp_packet_spec - a packet to be made
- * @opcode: IB_OPCODE_*.
+ * @opcode: IB_OPCODE_*; connected services: of RC.
  * @psn: PSN.
  * @len: Bytes of payload.
  * @solicited: Solicited event bit.
@@ -126,6 +140,7 @@ static inline u32 odp_packet_invalidate(const struct odp_packet *pkt)
  * @atomic: For atomic requests.
  * @old: For responses to them.
  * @datagram: For datagrams: the request that says where to.
+ * @srqn: For XRC requests: the shared receive queue.
  */
 struct odp_packet_spec {
 	u8 opcode;
@@ -141,6 +156,7 @@ struct odp_packet_spec {
 	const struct odp_atomic *atomic;
 	u64 old;
 	const struct odp_send_wqe *datagram;
+	u32 srqn;
 };
 
 u32 odp_opcode_flags(u8 opcode);

@@ -211,11 +211,13 @@ struct odp_rq {
 
 /**
  * struct odp_srq - a receive queue that queue pairs share
- * @ib: The RDMA core's part; stays as long as queue pairs use it.
+ * @ib: The RDMA core's part; stays as long as queue pairs use it, but see xrc.c.
  * @lock: Serializes taking requests: odp_rq.head; protects @limit.
  * @rq: The queue.
  * @limit: The user is told when fewer requests than this are left; 0 is never.
  * @mmap: How user space maps the ring; owns the memory. Constant.
+ * @users: XRC: one for the number, one for each look-up.
+ * @idle: XRC: the last user is gone.
  */
 struct odp_srq {
 	struct ib_srq ib;
@@ -223,6 +225,8 @@ struct odp_srq {
 	struct odp_rq rq;
 	u32 limit;
 	struct odp_mmap *mmap;
+	refcount_t users;
+	struct completion idle;
 };
 
 static inline struct odp_srq *to_odp_srq(struct ib_srq *ib)
@@ -303,11 +307,13 @@ enum odp_message {
  * @va: Address from here on.
  * @rkey: Key.
  * @left: Bytes from here on.
+ * @srqn: XRC: the key is of the protection domain of this shared receive queue.
  */
 struct odp_remote {
 	u64 va;
 	u32 rkey;
 	u32 left;
+	u32 srqn;
 };
 
 /**
@@ -332,6 +338,9 @@ struct odp_atomic_result {
  * @write: Where the current RDMA WRITE goes on.
  * @rwqe: The receive request that the current message fills.
  * @have_rwqe: @rwqe is in use.
+ * @srq: The shared receive queue that requests are taken from, or NULL. Of an
+ *	XRC target: only while a message for it is worked on, see xrc.c.
+ * @srqn: XRC target: number of the one that the current message is for.
  * @srq_left: The user was told that nothing more is taken from the shared
  *	receive queue.
  * @received: Bytes that the current SEND has delivered.
@@ -374,6 +383,8 @@ struct odp_responder {
 	struct odp_remote write;
 	struct odp_rwqe *rwqe;
 	bool have_rwqe;
+	struct odp_srq *srq;
+	u32 srqn;
 	bool srq_left;
 	u32 received;
 	bool reading;
@@ -469,16 +480,35 @@ static inline bool odp_qp_is_datagram(const struct odp_qp *qp)
 	return qp->ib.qp_type == IB_QPT_UD || qp->ib.qp_type == IB_QPT_GSI;
 }
 
+/* Does it only execute requests, each for a shared receive queue by number? */
+static inline bool odp_qp_is_xrc_target(const struct odp_qp *qp)
+{
+	return qp->ib.qp_type == IB_QPT_XRC_TGT;
+}
+
+/* The service bits of its packets' opcodes */
+static inline u8 odp_qp_service(const struct odp_qp *qp)
+{
+	switch (qp->ib.qp_type) {
+	case IB_QPT_UD:
+	case IB_QPT_GSI:
+		return IB_OPCODE_UD;
+	case IB_QPT_UC:
+		return IB_OPCODE_UC;
+	case IB_QPT_XRC_INI:
+	case IB_QPT_XRC_TGT:
+		return ODP_OPCODE_XRC;
+	default:
+		return IB_OPCODE_RC;
+	}
+}
+
 /* Is what gets lost sent again? */
 static inline bool odp_qp_is_reliable(const struct odp_qp *qp)
 {
-	return qp->ib.qp_type == IB_QPT_RC;
-}
+	u8 service = odp_qp_service(qp);
 
-/* Of a connection: the upper bits of its opcodes */
-static inline u8 odp_qp_service(const struct odp_qp *qp)
-{
-	return odp_qp_is_reliable(qp) ? IB_OPCODE_RC : IB_OPCODE_UC;
+	return service == IB_OPCODE_RC || service == ODP_OPCODE_XRC;
 }
 
 static inline bool odp_qp_state_receives(enum ib_qp_state state)
@@ -507,13 +537,14 @@ static inline struct odp_cq *odp_qp_send_cq(struct odp_qp *qp)
 
 static inline struct odp_cq *odp_qp_recv_cq(struct odp_qp *qp)
 {
-	return to_odp_cq(qp->ib.recv_cq);
+	return to_odp_cq(odp_qp_is_xrc_target(qp) ? qp->resp.srq->ib.ext.cq :
+						    qp->ib.recv_cq);
 }
 
 /* Where the keys of receive requests belong to */
 static inline struct ib_pd *odp_qp_recv_pd(struct odp_qp *qp)
 {
-	return qp->ib.srq ? qp->ib.srq->pd : qp->ib.pd;
+	return qp->resp.srq ? qp->resp.srq->ib.pd : qp->ib.pd;
 }
 
 /* qp.c: numbers, state */
@@ -553,6 +584,16 @@ int odp_sq_post(struct odp_qp *qp, const struct ib_send_wr *wr,
 		const struct ib_send_wr **bad);
 int odp_rq_post(struct odp_rq *rq, const struct ib_recv_wr *wr,
 		const struct ib_recv_wr **bad);
+
+/* xrc.c */
+int odp_srq_number(struct odp_srq *srq);
+void odp_srq_unnumber(struct odp_srq *srq);
+struct odp_srq *odp_srq_get(const struct odp_qp *qp, u32 number);
+void odp_srq_put(struct odp_srq *srq);
+bool odp_xrc_expected(const struct odp_qp *qp, const struct odp_packet *pkt);
+bool odp_xrc_valid(const struct odp_qp *qp, const struct odp_packet *pkt);
+void odp_xrc_enter(struct odp_qp *qp);
+void odp_xrc_leave(struct odp_qp *qp);
 
 /* datagram.c */
 bool odp_dev_has_address(struct odp_dev *dev, const union ib_gid *gid);

@@ -273,9 +273,8 @@ void odp_srq_set_limit(struct odp_srq *srq, u32 limit)
  */
 bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status)
 {
-	if (qp->ib.srq)
-		return odp_srq_take(to_odp_srq(qp->ib.srq), qp->resp.rwqe,
-				    status);
+	if (qp->resp.srq)
+		return odp_srq_take(qp->resp.srq, qp->resp.rwqe, status);
 	return odp_rq_take_from(&qp->rq, qp->resp.rwqe, status);
 }
 

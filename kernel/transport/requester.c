@@ -440,8 +440,7 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 		.left = swqe->length,
 	};
 	struct odp_packet_spec spec = {
-		.opcode = odp_qp_service(qp) |
-			  odp_req_opcode(swqe, first, last),
+		.opcode = odp_req_opcode(swqe, first, last),
 		.psn = req->psn,
 		.len = len,
 		.solicited = last && swqe->wqe.flags & IB_SEND_SOLICITED,
@@ -451,6 +450,7 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 		.reth = &remote,
 		.imm = swqe->wqe.imm_data,
 		.invalidate = swqe->wqe.invalidate_rkey,
+		.srqn = swqe->wqe.remote_srqn,
 	};
 	struct sk_buff *skb;
 	int err;
@@ -527,6 +527,7 @@ static void odp_req_ask(struct odp_qp *qp, struct odp_swqe *swqe)
 		.ack_req = true,
 		.reth = &remote,
 		.atomic = &atomic,
+		.srqn = swqe->wqe.remote_srqn,
 	};
 	struct sk_buff *skb;
 

@@ -209,8 +209,10 @@ static bool odp_resp_flush(struct odp_qp *qp)
 	skb_queue_purge(&qp->resp.half.rx);
 	odp_resp_drop_packets(&qp->resp);
 	qp->resp.reading = false;
+	odp_xrc_enter(qp);
 	odp_responder_recv_error(qp, IB_WC_WR_FLUSH_ERR);
-	if (qp->ib.srq) {
+	odp_xrc_leave(qp);
+	if (qp->ib.srq || odp_qp_is_xrc_target(qp)) {
 		odp_resp_leave_srq(qp);
 		return true;
 	}
@@ -342,11 +344,14 @@ static int odp_resp_send(struct odp_qp *qp, const struct odp_packet *pkt)
 }
 
 static void odp_remote_from_reth(struct odp_remote *remote,
-				 const struct odp_reth *reth)
+				 const struct odp_packet *pkt)
 {
+	const struct odp_reth *reth = odp_packet_reth(pkt);
+
 	remote->va = be64_to_cpu(reth->va);
 	remote->rkey = be32_to_cpu(reth->rkey);
 	remote->left = be32_to_cpu(reth->len);
+	remote->srqn = odp_packet_srqn(pkt);
 }
 
 /* Where the packet's data goes; false, and dealt with, if it must not. */
@@ -356,7 +361,7 @@ static bool odp_resp_write_target(struct odp_qp *qp,
 	struct odp_remote *write = &qp->resp.write;
 
 	if (pkt->flags & ODP_PKT_FIRST) {
-		odp_remote_from_reth(write, odp_packet_reth(pkt));
+		odp_remote_from_reth(write, pkt);
 		if (odp_remote_check(qp, write, IB_ACCESS_REMOTE_WRITE)) {
 			odp_resp_fail(qp, ODP_SYNDROME_NAK_ACCESS,
 				      IB_WC_LOC_ACCESS_ERR);
@@ -420,7 +425,7 @@ static void odp_resp_read(struct odp_qp *qp, const struct odp_packet *pkt)
 	bool owed = qp->resp.ack_due;
 	struct odp_remote read;
 
-	odp_remote_from_reth(&read, odp_packet_reth(pkt));
+	odp_remote_from_reth(&read, pkt);
 	if (read.left > ODP_MAX_MSG_SIZE) {
 		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_LOC_LEN_ERR);
 		return;
@@ -569,9 +574,11 @@ static int odp_resp_atomic(struct odp_qp *qp, const struct odp_packet *pkt)
 	struct odp_remote remote = {
 		.va = be64_to_cpu(eth->va),
 		.rkey = be32_to_cpu(eth->rkey),
+		.srqn = odp_packet_srqn(pkt),
 	};
+	u8 opcode = pkt->bth->opcode & ~ODP_BTH_SERVICE_MASK;
 	struct odp_atomic op = {
-		.compare_swap = pkt->bth->opcode == IB_OPCODE_RC_COMPARE_SWAP,
+		.compare_swap = opcode == IB_OPCODE_RC_COMPARE_SWAP,
 		.swap_add = be64_to_cpu(eth->swap_add),
 		.compare = be64_to_cpu(eth->compare),
 	};
@@ -633,7 +640,7 @@ static void odp_resp_duplicate(struct odp_qp *qp, const struct odp_packet *pkt)
 		qp->resp.ack_due = true;
 		return;
 	}
-	odp_remote_from_reth(&read, odp_packet_reth(pkt));
+	odp_remote_from_reth(&read, pkt);
 	if (read.left > ODP_MAX_MSG_SIZE ||
 	    odp_psn_diff(odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt)),
 			 qp->resp.epsn) > 0 ||
@@ -671,11 +678,37 @@ static void odp_resp_resync(struct odp_qp *qp, const struct odp_packet *pkt)
 	resp->epsn = pkt->psn;
 }
 
+/* Is the packet, by itself, one that may come next? */
+static bool odp_resp_valid(const struct odp_qp *qp,
+			   const struct odp_packet *pkt)
+{
+	return odp_resp_in_sequence(qp, pkt) && odp_xrc_valid(qp, pkt) &&
+	       (pkt->flags & ODP_PKT_READ || odp_resp_length_ok(qp, pkt));
+}
+
+/* Executes the packet that is expected next. */
+static int odp_resp_execute(struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	if (!odp_resp_valid(qp, pkt)) {
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_REM_INV_REQ_ERR);
+		return 0;
+	}
+	if (pkt->flags & ODP_PKT_SEND)
+		return odp_resp_send(qp, pkt);
+	if (pkt->flags & ODP_PKT_WRITE)
+		return odp_resp_write(qp, pkt);
+	if (pkt->flags & ODP_PKT_ATOMIC)
+		return odp_resp_atomic(qp, pkt);
+	odp_resp_read(qp, pkt);
+	return 0;
+}
+
 /* Validates and executes a packet. */
 static int odp_resp_request(struct odp_qp *qp, const struct odp_packet *pkt)
 {
 	struct odp_responder *resp = &qp->resp;
 	s32 diff;
+	int err;
 
 	if (!odp_qp_is_reliable(qp))
 		odp_resp_resync(qp, pkt);
@@ -691,19 +724,12 @@ static int odp_resp_request(struct odp_qp *qp, const struct odp_packet *pkt)
 		}
 		return 0;
 	}
-	if (!odp_resp_in_sequence(qp, pkt) ||
-	    (!(pkt->flags & ODP_PKT_READ) && !odp_resp_length_ok(qp, pkt))) {
-		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_REM_INV_REQ_ERR);
-		return 0;
-	}
-	if (pkt->flags & ODP_PKT_SEND)
-		return odp_resp_send(qp, pkt);
-	if (pkt->flags & ODP_PKT_WRITE)
-		return odp_resp_write(qp, pkt);
-	if (pkt->flags & ODP_PKT_ATOMIC)
-		return odp_resp_atomic(qp, pkt);
-	odp_resp_read(qp, pkt);
-	return 0;
+	if (resp->message == ODP_MSG_NONE)
+		resp->srqn = odp_packet_srqn(pkt);
+	odp_xrc_enter(qp);
+	err = odp_resp_execute(qp, pkt);
+	odp_xrc_leave(qp);
+	return err;
 }
 
 /* One piece of work: 1: done; 0: there is none; -EAGAIN: a page is missing. */

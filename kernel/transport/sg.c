@@ -8,15 +8,13 @@
 #include "qp.h"
 #include "window.h"
 
-static int odp_window_access(struct ib_pd *pd, u32 qpn, struct odp_half *half,
-			     u32 key, u64 addr, void *buf, u32 len, u64 ahead,
-			     int access, bool write, u32 *done)
+/* @win: is put, or NULL if the key does not allow the access. */
+static int odp_window_access(struct odp_window *win, struct odp_half *half,
+			     u64 addr, void *buf, u32 len, u64 ahead,
+			     bool write, u32 *done)
 {
-	struct odp_window *win;
 	u32 n;
 
-	win = odp_window_get(to_odp_dev(pd->device), key, pd, qpn, addr, len,
-			     access);
 	if (!win)
 		return -EACCES;
 	n = odp_window_copy(win, addr, buf, len, write, ahead, half->pins,
@@ -47,10 +45,12 @@ int odp_sg_copy(struct ib_pd *pd, struct odp_half *half,
 		u32 len, bool write, u32 *done)
 {
 	int access = write ? IB_ACCESS_LOCAL_WRITE : 0;
+	struct odp_dev *dev = to_odp_dev(pd->device);
 	u32 skip = offset + *done;
 	int err;
 
 	for (; *done < len && num_sge; sge++, num_sge--) {
+		struct odp_window *win;
 		u32 n;
 
 		if (skip >= sge->length) {
@@ -58,15 +58,32 @@ int odp_sg_copy(struct ib_pd *pd, struct odp_half *half,
 			continue;
 		}
 		n = min(len - *done, sge->length - skip);
-		err = odp_window_access(pd, ODP_QPN_LOCAL, half, sge->lkey,
-					sge->addr + skip, buf + *done, n,
-					sge->length - skip, access, write,
-					done);
+		win = odp_window_get(dev, sge->lkey, pd, ODP_QPN_LOCAL,
+				     sge->addr + skip, n, access);
+		err = odp_window_access(win, half, sge->addr + skip,
+					buf + *done, n, sge->length - skip,
+					write, done);
 		if (err)
 			return err;
 		skip = 0;
 	}
 	return 0;
+}
+
+/* The window of what the peer has named, as odp_window_get(). */
+static struct odp_window *odp_remote_window(struct odp_qp *qp,
+					    const struct odp_remote *remote,
+					    u64 addr, u64 len, int access)
+{
+	struct odp_srq *srq = odp_srq_get(qp, remote->srqn);
+	struct ib_pd *pd = srq ? srq->ib.pd : qp->ib.pd;
+	struct odp_window *win;
+
+	win = odp_window_get(qp->dev, remote->rkey, pd, qp->ib.qp_num, addr,
+			     len, access);
+	if (srq)
+		odp_srq_put(srq);
+	return win;
 }
 
 /**
@@ -86,8 +103,7 @@ int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
 		return -EACCES;
 	if (!remote->left)
 		return 0;
-	win = odp_window_get(qp->dev, remote->rkey, qp->ib.pd, qp->ib.qp_num,
-			     remote->va, remote->left, access);
+	win = odp_remote_window(qp, remote, remote->va, remote->left, access);
 	if (!win)
 		return -EACCES;
 	odp_window_put(win);
@@ -111,12 +127,14 @@ int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
 		    bool write, u32 *done)
 {
 	int access = write ? IB_ACCESS_REMOTE_WRITE : IB_ACCESS_REMOTE_READ;
+	u64 addr = remote->va + *done;
+	struct odp_window *win;
 
 	if (*done == len)
 		return 0;
-	return odp_window_access(qp->ib.pd, qp->ib.qp_num, half, remote->rkey,
-				 remote->va + *done, buf + *done, len - *done,
-				 remote->left - *done, access, write, done);
+	win = odp_remote_window(qp, remote, addr, len - *done, access);
+	return odp_window_access(win, half, addr, buf + *done, len - *done,
+				 remote->left - *done, write, done);
 }
 
 /**
@@ -139,8 +157,8 @@ int odp_remote_atomic(struct odp_qp *qp, struct odp_half *half,
 
 	if (!(READ_ONCE(qp->access) & IB_ACCESS_REMOTE_ATOMIC))
 		return -EACCES;
-	win = odp_window_get(qp->dev, remote->rkey, qp->ib.pd, qp->ib.qp_num,
-			     remote->va, sizeof(*old), IB_ACCESS_REMOTE_ATOMIC);
+	win = odp_remote_window(qp, remote, remote->va, sizeof(*old),
+				IB_ACCESS_REMOTE_ATOMIC);
 	if (!win)
 		return -EACCES;
 	/* A memory window's zero may be anywhere. */

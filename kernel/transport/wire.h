@@ -17,6 +17,7 @@
 #define ODP_HEADROOM		ALIGN(MAX_HEADER + 48, 16)
 #define ODP_PSN_MASK		0xffffffU
 #define ODP_QPN_MASK		0xffffffU
+#define ODP_SRQN_MASK		0xffffffU
 /* The queue pair of the connection manager, on every device */
 #define ODP_QPN_GSI		1U
 /* The queue pairs that are attached to the group that a datagram is for */
@@ -24,6 +25,8 @@
 
 /* struct odp_bth.opcode */
 #define ODP_BTH_SERVICE_MASK	0xe0
+/* The XRC service: operations are those of RC. */
+#define ODP_OPCODE_XRC		0xa0
 
 /* struct odp_bth.flags */
 #define ODP_BTH_SOLICITED	0x80
@@ -62,6 +65,14 @@ struct odp_reth {
 	__be32 rkey;
 	__be32 len;
 } __packed;
+
+/**
+ * struct odp_xrceth - XRC extended transport header
+ * @srqn: Shared receive queue, below eight reserved bits.
+ */
+struct odp_xrceth {
+	__be32 srqn;
+};
 
 /**
  * struct odp_deth - datagram extended transport header

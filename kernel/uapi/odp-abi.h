@@ -99,7 +99,8 @@ struct odp_sge {
  * @remote_qpn: Datagrams: the queue pair they go to.
  * @remote_qkey: Datagrams: the Q_Key they carry; with the highest bit set it is
  *	the own queue pair's in its place.
- * @reserved: Zero.
+ * @remote_srqn: XRC: number of the shared receive queue that the message is for, or
+ *	in whose protection domain the remote memory is.
  *
  * The entries are sq_stride bytes apart. The kernel takes entries when user
  * space calls POST_SEND with no work request, and copies them then; the ring's
@@ -133,7 +134,7 @@ struct odp_send_wqe {
 	__u32 ah;
 	__u32 remote_qpn;
 	__u32 remote_qkey;
-	__u32 reserved;
+	__u32 remote_srqn;
 };
 
 /**

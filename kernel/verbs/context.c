@@ -91,6 +91,17 @@ int odp_dealloc_pd(struct ib_pd *pd, struct ib_udata *udata)
 	return 0;
 }
 
+/* Neither has one of XRC; the RDMA core shares it between processes. */
+int odp_alloc_xrcd(struct ib_xrcd *xrcd, struct ib_udata *udata)
+{
+	return 0;
+}
+
+int odp_dealloc_xrcd(struct ib_xrcd *xrcd, struct ib_udata *udata)
+{
+	return 0;
+}
+
 static struct odp_mmap *to_odp_mmap(struct rdma_user_mmap_entry *entry)
 {
 	return container_of(entry, struct odp_mmap, entry);

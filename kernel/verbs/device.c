@@ -27,6 +27,8 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	const int rc = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
 		       IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ |
 		       IB_ODP_SUPPORT_SRQ_RECV | IB_ODP_SUPPORT_ATOMIC;
+	/* A target has no receive queue of its own. */
+	const int xrc = rc & ~IB_ODP_SUPPORT_RECV;
 	const int ud = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
 		       IB_ODP_SUPPORT_SRQ_RECV;
 
@@ -45,7 +47,8 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 				 IB_DEVICE_PORT_ACTIVE_EVENT |
 				 IB_DEVICE_MEM_WINDOW |
 				 IB_DEVICE_MEM_MGT_EXTENSIONS |
-				 IB_DEVICE_MEM_WINDOW_TYPE_2B;
+				 IB_DEVICE_MEM_WINDOW_TYPE_2B |
+				 IB_DEVICE_XRC;
 	attr->kernel_cap_flags = IBK_ON_DEMAND_PAGING | IBK_ALLOW_USER_UNREG;
 	attr->max_send_sge = ODP_MAX_SGE;
 	attr->max_recv_sge = ODP_MAX_SGE;
@@ -80,6 +83,7 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->odp_caps.per_transport_caps.uc_odp_caps = ud |
 							IB_ODP_SUPPORT_WRITE;
 	attr->odp_caps.per_transport_caps.ud_odp_caps = ud;
+	attr->odp_caps.per_transport_caps.xrc_odp_caps = xrc;
 	return 0;
 }
 
@@ -141,6 +145,7 @@ static void odp_dealloc_driver(struct ib_device *ib)
 
 	odp_net_put(dev);
 	dev_put(dev->ndev);
+	xa_destroy(&dev->srqs);
 	xa_destroy(&dev->ahs);
 	xa_destroy(&dev->windows);
 }
@@ -157,6 +162,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.alloc_mw = odp_alloc_mw,
 	.alloc_pd = odp_alloc_pd,
 	.alloc_ucontext = odp_alloc_ucontext,
+	.alloc_xrcd = odp_alloc_xrcd,
 	.attach_mcast = odp_attach_mcast,
 	.create_ah = odp_create_ah,
 	.create_cq = odp_create_cq,
@@ -168,6 +174,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.dealloc_mw = odp_dealloc_mw,
 	.dealloc_pd = odp_dealloc_pd,
 	.dealloc_ucontext = odp_dealloc_ucontext,
+	.dealloc_xrcd = odp_dealloc_xrcd,
 	.dereg_mr = odp_dereg_mr,
 	.destroy_ah = odp_destroy_ah,
 	.destroy_cq = odp_destroy_cq,
@@ -209,6 +216,7 @@ static const struct ib_device_ops odp_device_ops = {
 	INIT_RDMA_OBJ_SIZE(ib_qp, odp_qp, ib),
 	INIT_RDMA_OBJ_SIZE(ib_srq, odp_srq, ib),
 	INIT_RDMA_OBJ_SIZE(ib_ucontext, odp_ucontext, ib),
+	INIT_RDMA_OBJ_SIZE(ib_xrcd, odp_xrcd, ib),
 };
 
 static void odp_device_init(struct odp_dev *dev)
@@ -227,6 +235,7 @@ static void odp_device_init(struct odp_dev *dev)
 	/* Index 0 is never used, so no key is below 2^12. */
 	xa_init_flags(&dev->windows, XA_FLAGS_ALLOC1);
 	xa_init_flags(&dev->ahs, XA_FLAGS_ALLOC1);
+	xa_init_flags(&dev->srqs, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
 	dev->port_up = odp_port_up(dev->ndev);
 }
 

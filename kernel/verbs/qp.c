@@ -24,7 +24,11 @@ static int odp_qp_check_init(const struct ib_qp_init_attr *init)
 	case IB_QPT_UC:
 	case IB_QPT_UD:
 	case IB_QPT_GSI:
+	case IB_QPT_XRC_INI:
 		break;
+	case IB_QPT_XRC_TGT:
+		/* It has no queues, and what is said about them does not count. */
+		return init->srq ? -EINVAL : 0;
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -79,7 +83,7 @@ void odp_rq_layout(struct odp_rq *rq, u32 max_wr, u32 max_sge)
 
 static void odp_qp_rq_layout(struct odp_qp *qp, struct ib_qp_cap *cap)
 {
-	if (qp->ib.srq) {
+	if (qp->ib.srq || qp->ib.qp_type == IB_QPT_XRC_INI) {
 		cap->max_recv_wr = 0;
 		cap->max_recv_sge = 0;
 	}
@@ -93,9 +97,10 @@ static void odp_qp_rq_layout(struct odp_qp *qp, struct ib_qp_cap *cap)
 /* Room for one receive request, from wherever it comes */
 static struct odp_rwqe *odp_qp_alloc_rwqe(struct odp_qp *qp)
 {
-	struct odp_rq *rq = qp->ib.srq ? &to_odp_srq(qp->ib.srq)->rq : &qp->rq;
+	struct odp_rq *rq = qp->resp.srq ? &qp->resp.srq->rq : &qp->rq;
+	u32 max_sge = odp_qp_is_xrc_target(qp) ? ODP_MAX_SGE : rq->max_sge;
 
-	return kzalloc(struct_size(qp->resp.rwqe, sge, rq->max_sge),
+	return kzalloc(struct_size(qp->resp.rwqe, sge, max_sge),
 		       GFP_KERNEL_ACCOUNT);
 }
 
@@ -174,8 +179,14 @@ int odp_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init,
 	qp->sig_all = init->sq_sig_type == IB_SIGNAL_ALL_WR;
 	mutex_init(&qp->mutex);
 	INIT_LIST_HEAD(&qp->groups);
-	odp_sq_layout(qp, &init->cap);
-	odp_qp_rq_layout(qp, &init->cap);
+	if (init->srq)
+		qp->resp.srq = to_odp_srq(init->srq);
+	if (odp_qp_is_xrc_target(qp)) {
+		init->cap = (struct ib_qp_cap){};
+	} else {
+		odp_sq_layout(qp, &init->cap);
+		odp_qp_rq_layout(qp, &init->cap);
+	}
 	qp->attr.cap = init->cap;
 
 	err = dst_cache_init(&qp->dst, GFP_KERNEL);
@@ -471,19 +482,23 @@ int odp_query_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
 	return 0;
 }
 
-/* Of user space it is the doorbell, and nothing else is posted by it. */
+/*
+ * Of user space it is the doorbell, and nothing else is posted by it. An XRC target
+ * is the kernel's by its looks, with user space's posting to it.
+ */
 int odp_post_send(struct ib_qp *ib, const struct ib_send_wr *wr,
 		  const struct ib_send_wr **bad)
 {
 	struct odp_qp *qp = to_odp_qp(ib);
 	int err;
 
+	*bad = wr;
+	if (odp_qp_is_xrc_target(qp))
+		return -EINVAL;
 	if (!ib->uobject)
 		return odp_sq_post(qp, wr, bad);
-	if (wr) {
-		*bad = wr;
+	if (wr)
 		return -EOPNOTSUPP;
-	}
 	err = odp_sq_take(qp);
 	if (!err)
 		odp_half_kick(&qp->req.half);

@@ -12,7 +12,7 @@ static int odp_srq_check_init(const struct ib_srq_init_attr *init)
 {
 	const struct ib_srq_attr *attr = &init->attr;
 
-	if (init->srq_type != IB_SRQT_BASIC)
+	if (init->srq_type != IB_SRQT_BASIC && init->srq_type != IB_SRQT_XRC)
 		return -EOPNOTSUPP;
 	if (!attr->max_wr || attr->max_wr > ODP_MAX_WR ||
 	    attr->max_sge > ODP_MAX_SGE)
@@ -53,9 +53,19 @@ int odp_create_srq(struct ib_srq *ib, struct ib_srq_init_attr *init,
 	if (IS_ERR(srq->mmap))
 		return PTR_ERR(srq->mmap);
 	rq->kring.ring = srq->mmap->mem;
+	err = init->srq_type == IB_SRQT_XRC ? odp_srq_number(srq) : 0;
+	if (err)
+		goto err_mmap;
 	err = udata ? odp_srq_respond(srq, udata) : 0;
 	if (err)
-		odp_mmap_destroy(srq->mmap);
+		goto err_number;
+	return 0;
+
+err_number:
+	if (init->srq_type == IB_SRQT_XRC)
+		odp_srq_unnumber(srq);
+err_mmap:
+	odp_mmap_destroy(srq->mmap);
 	return err;
 }
 
@@ -100,6 +110,10 @@ int odp_post_srq_recv(struct ib_srq *ib, const struct ib_recv_wr *wr,
 /* No queue pair uses it any more. */
 int odp_destroy_srq(struct ib_srq *ib, struct ib_udata *udata)
 {
-	odp_mmap_destroy(to_odp_srq(ib)->mmap);
+	struct odp_srq *srq = to_odp_srq(ib);
+
+	if (ib->srq_type == IB_SRQT_XRC)
+		odp_srq_unnumber(srq);
+	odp_mmap_destroy(srq->mmap);
 	return 0;
 }

@@ -29,6 +29,10 @@ struct odp_pd {
 	struct ib_pd ib;
 };
 
+struct odp_xrcd {
+	struct ib_xrcd ib;
+};
+
 /**
  * struct odp_mw - a memory window
  * @ib: The RDMA core's part.
@@ -52,6 +56,8 @@ void odp_disassociate_ucontext(struct ib_ucontext *context);
 struct odp_mirror *odp_ucontext_attach(struct ib_udata *udata);
 int odp_alloc_pd(struct ib_pd *pd, struct ib_udata *udata);
 int odp_dealloc_pd(struct ib_pd *pd, struct ib_udata *udata);
+int odp_alloc_xrcd(struct ib_xrcd *xrcd, struct ib_udata *udata);
+int odp_dealloc_xrcd(struct ib_xrcd *xrcd, struct ib_udata *udata);
 
 /**
  * struct odp_mmap - memory shared with user space

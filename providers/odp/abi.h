@@ -26,7 +26,7 @@ DECLARE_DRV_CMD(odp_cmd_create_cq, IB_USER_VERBS_CMD_CREATE_CQ,
 		empty, odp_create_cq_resp);
 DECLARE_DRV_CMD(odp_cmd_create_qp, IB_USER_VERBS_CMD_CREATE_QP,
 		empty, odp_create_qp_resp);
-DECLARE_DRV_CMD(odp_cmd_create_srq, IB_USER_VERBS_CMD_CREATE_SRQ,
+DECLARE_DRV_CMD(odp_cmd_create_srq, IB_USER_VERBS_CMD_CREATE_XSRQ,
 		empty, odp_create_srq_resp);
 DECLARE_DRV_CMD(odp_cmd_resize_cq, IB_USER_VERBS_CMD_RESIZE_CQ,
 		odp_resize_cq, odp_create_cq_resp);

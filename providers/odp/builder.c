@@ -157,6 +157,14 @@ static void wr_set_ud_addr(struct ibv_qp_ex *qpx, struct ibv_ah *ah,
 	sq->wqe->remote_qkey = remote_qkey;
 }
 
+static void wr_set_xrc_srqn(struct ibv_qp_ex *qpx, uint32_t remote_srqn)
+{
+	struct odp_sq *sq = to_sq(qpx);
+
+	if (sq->wqe)
+		sq->wqe->remote_srqn = remote_srqn;
+}
+
 static void wr_set_sge_list(struct ibv_qp_ex *qpx, size_t num_sge,
 			    const struct ibv_sge *sges)
 {
@@ -266,7 +274,8 @@ int odp_builder_init(struct verbs_qp *vqp, uint64_t send_ops_flags)
 {
 	struct ibv_qp_ex *qpx = &vqp->qp_ex;
 
-	if (send_ops_flags & ~supported_ops(vqp->qp.qp_type))
+	if (vqp->qp.qp_type == IBV_QPT_XRC_RECV ||
+	    send_ops_flags & ~supported_ops(vqp->qp.qp_type))
 		return EOPNOTSUPP;
 
 	qpx->wr_send = wr_send;
@@ -280,6 +289,7 @@ int odp_builder_init(struct verbs_qp *vqp, uint64_t send_ops_flags)
 	qpx->wr_local_inv = wr_local_inv;
 	qpx->wr_bind_mw = wr_bind_mw;
 	qpx->wr_set_ud_addr = wr_set_ud_addr;
+	qpx->wr_set_xrc_srqn = wr_set_xrc_srqn;
 	qpx->wr_set_sge = wr_set_sge;
 	qpx->wr_set_sge_list = wr_set_sge_list;
 	qpx->wr_set_inline_data = wr_set_inline_data;

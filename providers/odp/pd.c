@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Protection domains, parent and thread domains, and address handles. */
+/* Protection domains, parent and thread domains, XRC domains, and address handles. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -152,6 +152,38 @@ int odp_dealloc_td(struct ibv_td *ibtd)
 		return EBUSY;
 	free(td);
 	return 0;
+}
+
+struct ibv_xrcd *odp_open_xrcd(struct ibv_context *context,
+			       struct ibv_xrcd_init_attr *attr)
+{
+	struct ib_uverbs_open_xrcd_resp resp;
+	struct ibv_open_xrcd cmd;
+	struct verbs_xrcd *xrcd;
+	int ret;
+
+	xrcd = calloc(1, sizeof(*xrcd));
+	if (!xrcd)
+		return NULL;
+
+	ret = ibv_cmd_open_xrcd(context, xrcd, sizeof(*xrcd), attr, &cmd,
+				sizeof(cmd), &resp, sizeof(resp));
+	if (!ret)
+		return &xrcd->xrcd;
+
+	free(xrcd);
+	errno = ret;
+	return NULL;
+}
+
+int odp_close_xrcd(struct ibv_xrcd *ibxrcd)
+{
+	struct verbs_xrcd *xrcd = container_of(ibxrcd, struct verbs_xrcd, xrcd);
+	int ret = ibv_cmd_close_xrcd(xrcd);
+
+	if (!ret)
+		free(xrcd);
+	return ret;
 }
 
 struct ibv_ah *odp_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)

@@ -52,6 +52,10 @@ struct ibv_pd *odp_import_pd(struct ibv_context *context, uint32_t handle);
 void odp_unimport_pd(struct ibv_pd *ibpd);
 int odp_dealloc_pd(struct ibv_pd *ibpd);
 
+struct ibv_xrcd *odp_open_xrcd(struct ibv_context *context,
+			       struct ibv_xrcd_init_attr *attr);
+int odp_close_xrcd(struct ibv_xrcd *ibxrcd);
+
 /**
  * struct odp_ah - an address handle
  * @ah: The part of libibverbs.

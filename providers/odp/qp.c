@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Queue pairs: create, modify, query, destroy. */
+/* Queue pairs: create, open, modify, query, destroy. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -13,6 +13,8 @@ static int map_rings(struct odp_qp *qp, const struct odp_create_qp_resp *resp)
 	char *base;
 	int ret;
 
+	if (!resp->size)
+		return 0;
 	ret = odp_map(&qp->mapping, qp->vqp.qp.context, resp->offset,
 		      resp->size);
 	if (ret)
@@ -94,6 +96,7 @@ struct ibv_qp *odp_create_qp_ex(struct ibv_context *context,
 				struct ibv_qp_init_attr_ex *attr)
 {
 	const uint32_t supported = IBV_QP_INIT_ATTR_PD |
+				   IBV_QP_INIT_ATTR_XRCD |
 				   IBV_QP_INIT_ATTR_CREATE_FLAGS |
 				   IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
 	uint32_t flags = attr->comp_mask & IBV_QP_INIT_ATTR_CREATE_FLAGS;
@@ -109,6 +112,33 @@ struct ibv_qp *odp_create_qp_ex(struct ibv_context *context,
 	ibqp = create(context, attr);
 	attr->comp_mask += flags;
 	return ibqp;
+}
+
+/* XRC targets alone can be opened; the kernel has all there is of them. */
+struct ibv_qp *odp_open_qp(struct ibv_context *context,
+			   struct ibv_qp_open_attr *attr)
+{
+	const struct ibv_qp_cap none = {};
+	struct ib_uverbs_create_qp_resp resp;
+	struct ibv_open_qp cmd;
+	struct odp_qp *qp;
+	int ret;
+
+	qp = calloc(1, sizeof(*qp));
+	if (!qp)
+		return NULL;
+
+	ret = ibv_cmd_open_qp(context, &qp->vqp, sizeof(qp->vqp), attr, &cmd,
+			      sizeof(cmd), &resp, sizeof(resp));
+	if (!ret) {
+		odp_sq_init(&qp->sq, &none);
+		odp_rq_init(&qp->rq, 0);
+		return &qp->vqp.qp;
+	}
+
+	free(qp);
+	errno = ret;
+	return NULL;
 }
 
 /* A queue pair that was destroyed or reset leaves no completions behind. */

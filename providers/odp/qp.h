@@ -11,7 +11,7 @@
 /**
  * struct odp_qp - a queue pair
  * @vqp: The part of libibverbs.
- * @mapping: Memory of both rings.
+ * @mapping: Memory of both rings; an XRC target has none.
  * @sq: Send queue.
  * @rq: Receive queue.
  */
@@ -30,6 +30,8 @@ static inline struct odp_qp *to_odp_qp(struct ibv_qp *ibqp)
 struct ibv_qp *odp_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr);
 struct ibv_qp *odp_create_qp_ex(struct ibv_context *context,
 				struct ibv_qp_init_attr_ex *attr);
+struct ibv_qp *odp_open_qp(struct ibv_context *context,
+			   struct ibv_qp_open_attr *attr);
 int odp_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask);
 int odp_query_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask,
 		 struct ibv_qp_init_attr *init_attr);

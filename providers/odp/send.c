@@ -100,6 +100,8 @@ static int fill_header(struct odp_send_wqe *wqe, const struct ibv_send_wr *wr,
 		wqe->remote_qpn = wr->wr.ud.remote_qpn;
 		wqe->remote_qkey = wr->wr.ud.remote_qkey;
 	}
+	if (qp_type == IBV_QPT_XRC_SEND)
+		wqe->remote_srqn = wr->qp_type.xrc.remote_srqn;
 	if (has & IS_ATOMIC) {
 		wqe->rkey = wr->wr.atomic.rkey;
 		wqe->remote_addr = wr->wr.atomic.remote_addr;
@@ -155,6 +157,11 @@ int odp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 	struct ibv_send_wr *first = wr;
 	int ret = 0;
 	int refused;
+
+	if (!sq->queue.depth) {
+		*bad_wr = wr;
+		return EINVAL;
+	}
 
 	odp_sq_start(sq);
 	for (; wr; wr = wr->next) {

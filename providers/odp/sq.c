@@ -27,6 +27,9 @@ void odp_sq_destroy(struct odp_sq *sq)
 
 void odp_sq_reset(struct odp_sq *sq)
 {
+	if (!sq->queue.depth)
+		return;
+
 	pthread_mutex_lock(&sq->lock);
 	odp_queue_reset(&sq->queue);
 	pthread_mutex_unlock(&sq->lock);

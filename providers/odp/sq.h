@@ -26,7 +26,7 @@
 /**
  * struct odp_sq - a send queue
  * @lock: Protects all below.
- * @queue: The ring.
+ * @queue: The ring; its depth is 0 if the queue pair has none.
  * @max_sge: Pieces of memory that an entry has room for.
  * @max_inline: Bytes of inline data that an entry has room for.
  * @first: Index of the first entry that the kernel was not told of.

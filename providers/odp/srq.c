@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/*
- * Shared receive queues: create, modify, query, destroy, post.
- *
- * ibv_create_srq_ex() comes here, too, for the basic type, which is all we have.
- */
+/* Shared receive queues: create, modify, query, destroy, post. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -21,11 +17,11 @@ static int map_ring(struct odp_srq *srq, struct ibv_context *context,
 	return ret;
 }
 
-struct ibv_srq *odp_create_srq(struct ibv_pd *pd,
-			       struct ibv_srq_init_attr *attr)
+static struct ibv_srq *create(struct ibv_context *context,
+			      struct ibv_srq_init_attr_ex *attr)
 {
 	struct odp_cmd_create_srq_resp resp = {};
-	struct ibv_create_srq cmd;
+	struct ibv_create_xsrq cmd;
 	struct odp_srq *srq;
 	int ret;
 
@@ -33,12 +29,12 @@ struct ibv_srq *odp_create_srq(struct ibv_pd *pd,
 	if (!srq)
 		return NULL;
 
-	ret = ibv_cmd_create_srq(pd, &srq->vsrq.srq, attr, &cmd, sizeof(cmd),
-				 &resp.ibv_resp, sizeof(resp));
+	ret = ibv_cmd_create_srq_ex(context, &srq->vsrq, attr, &cmd,
+				    sizeof(cmd), &resp.ibv_resp, sizeof(resp));
 	if (ret)
 		goto err_free;
 
-	ret = map_ring(srq, pd->context, &resp.drv_payload);
+	ret = map_ring(srq, context, &resp.drv_payload);
 	if (ret)
 		goto err_destroy;
 
@@ -51,6 +47,50 @@ err_free:
 	free(srq);
 	errno = ret;
 	return NULL;
+}
+
+struct ibv_srq *odp_create_srq(struct ibv_pd *pd,
+			       struct ibv_srq_init_attr *attr)
+{
+	struct ibv_srq_init_attr_ex ex = {
+		.srq_context = attr->srq_context,
+		.attr = attr->attr,
+		.comp_mask = IBV_SRQ_INIT_ATTR_TYPE | IBV_SRQ_INIT_ATTR_PD,
+		.srq_type = IBV_SRQT_BASIC,
+		.pd = pd,
+	};
+	struct ibv_srq *ibsrq = create(pd->context, &ex);
+
+	if (ibsrq)
+		attr->attr = ex.attr;
+	return ibsrq;
+}
+
+struct ibv_srq *odp_create_srq_ex(struct ibv_context *context,
+				  struct ibv_srq_init_attr_ex *attr)
+{
+	const uint32_t supported =
+		IBV_SRQ_INIT_ATTR_TYPE | IBV_SRQ_INIT_ATTR_PD |
+		IBV_SRQ_INIT_ATTR_XRCD | IBV_SRQ_INIT_ATTR_CQ;
+
+	if (attr->comp_mask & ~supported ||
+	    (attr->comp_mask & IBV_SRQ_INIT_ATTR_TYPE &&
+	     attr->srq_type != IBV_SRQT_BASIC &&
+	     attr->srq_type != IBV_SRQT_XRC)) {
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
+	return create(context, attr);
+}
+
+int odp_get_srq_num(struct ibv_srq *ibsrq, uint32_t *srq_num)
+{
+	struct odp_srq *srq = to_odp_srq(ibsrq);
+
+	if (srq->vsrq.srq_type != IBV_SRQT_XRC)
+		return EINVAL;
+	*srq_num = srq->vsrq.srq_num;
+	return 0;
 }
 
 int odp_modify_srq(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr, int mask)

@@ -26,6 +26,9 @@ static inline struct odp_srq *to_odp_srq(struct ibv_srq *ibsrq)
 
 struct ibv_srq *odp_create_srq(struct ibv_pd *pd,
 			       struct ibv_srq_init_attr *attr);
+struct ibv_srq *odp_create_srq_ex(struct ibv_context *context,
+				  struct ibv_srq_init_attr_ex *attr);
+int odp_get_srq_num(struct ibv_srq *ibsrq, uint32_t *srq_num);
 int odp_modify_srq(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr, int mask);
 int odp_query_srq(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr);
 int odp_destroy_srq(struct ibv_srq *ibsrq);
