@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "fake_kernel.h"
+#include "providers/odp/builder.h"
 #include "providers/odp/cq.h"
 #include "providers/odp/mw.h"
 #include "providers/odp/pd.h"
@@ -458,6 +459,45 @@ static void test_services(void **state)
 	expect_sent(1, 1);
 }
 
+static void test_xrc(void **state)
+{
+	struct ibv_send_wr wr = {
+		.opcode = IBV_WR_SEND,
+		.qp_type.xrc.remote_srqn = 77,
+	}, *bad;
+
+	ibqp->qp_type = IBV_QPT_XRC_SEND;
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), 0);
+	assert_int_equal(send_entry(0)->remote_srqn, 77);
+	ibv_wr_start(qpx);
+	ibv_wr_rdma_write(qpx, 1, 2);
+	ibv_wr_set_xrc_srqn(qpx, 78);
+	assert_int_equal(ibv_wr_complete(qpx), 0);
+	assert_int_equal(send_entry(1)->remote_srqn, 78);
+	expect_sent(2, 2);
+}
+
+/* It has no rings, and cannot be posted to. */
+static void test_xrc_target(void **state)
+{
+	struct ibv_send_wr send = { .opcode = IBV_WR_SEND }, *bad_send = NULL;
+	struct ibv_recv_wr recv = {}, *bad_recv = NULL;
+	struct odp_qp target = {
+		.vqp.qp.qp_type = IBV_QPT_XRC_RECV,
+		.vqp.qp.state = IBV_QPS_RTS,
+	};
+	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RESET };
+
+	assert_int_equal(odp_post_send(&target.vqp.qp, &send, &bad_send),
+			 EINVAL);
+	assert_ptr_equal(bad_send, &send);
+	assert_int_equal(odp_post_recv(&target.vqp.qp, &recv, &bad_recv),
+			 EINVAL);
+	assert_ptr_equal(bad_recv, &recv);
+	assert_int_equal(odp_modify_qp(&target.vqp.qp, &attr, IBV_QP_STATE), 0);
+	assert_int_equal(odp_builder_init(&target.vqp, 0), EOPNOTSUPP);
+}
+
 static void test_inline(void **state)
 {
 	char first[FAKE_INLINE - 8] = "first", second[9] = "second..";
@@ -766,6 +806,8 @@ int main(void)
 		TEST(test_invalid_windows),
 		TEST(test_datagrams),
 		TEST(test_services),
+		TEST(test_xrc),
+		TEST(test_xrc_target),
 		TEST(test_inline),
 		TEST(test_builders),
 		TEST(test_builder_errors),
