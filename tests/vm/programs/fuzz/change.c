@@ -9,12 +9,14 @@ void begin(struct packet *packet, uint8_t opcode, uint32_t psn, unsigned int len
 	unsigned int pad = -len & 3;
 
 	memset(packet, 0, sizeof(*packet));
-	packet->bytes[0] = opcode;
+	packet->bytes[0] = opcode | (xrc ? XRC : RC);
 	packet->bytes[1] = 0x40 | pad << 4 | any(2) << 7;
 	put(packet->bytes + 2, 0xffff, 2);
 	put(packet->bytes + 5, victim.qp->qp_num, 3);
 	put(packet->bytes + 8, any(2) << 7, 1);
 	put(packet->bytes + 9, psn & PSN_MASK, 3);
+	if (xrc)
+		put(packet->bytes + BTH, srqn, 4);
 	packet->len = header_size(kinds[opcode]) + len + pad + 4;
 	noise(packet->bytes + header_size(kinds[opcode]), len);
 }
@@ -30,7 +32,7 @@ static unsigned int any_length(unsigned int kind)
 
 void make_request(struct packet *packet, uint8_t opcode)
 {
-	unsigned int kind = kinds[opcode], len = any_length(kind);
+	unsigned int kind = kinds[opcode], len = any_length(kind), base = base_size(kind);
 	uint32_t length = kind & READ ? any(4 * MTU) : kind & FIRST && !(kind & LAST) ?
 			  MTU + 1 + any(3 * MTU) : len;
 
@@ -43,13 +45,13 @@ void make_request(struct packet *packet, uint8_t opcode)
 	if (kind & (RETH | AETHER)) {
 		uint64_t va = (uintptr_t)area(TARGET) + any(AREA - length + 1);
 
-		put(packet->bytes + BTH, kind & AETHER ? va & -8UL : va, 8);
-		put(packet->bytes + BTH + 8, mrs[TARGET]->rkey, 4);
+		put(packet->bytes + base, kind & AETHER ? va & -8UL : va, 8);
+		put(packet->bytes + base + 8, mrs[TARGET]->rkey, 4);
 	}
 	if (kind & RETH)
-		put(packet->bytes + BTH + 12, length, 4);
+		put(packet->bytes + base + 12, length, 4);
 	if (kind & AETHER)
-		noise(packet->bytes + BTH + 12, 16);
+		noise(packet->bytes + base + 12, 16);
 	seal(packet);
 }
 
@@ -63,9 +65,9 @@ static void resize(struct packet *packet, unsigned int len)
 static void change(struct packet *packet)
 {
 	unsigned char *bytes = packet->bytes;
-	unsigned int at = any(packet->len);
+	unsigned int at = any(packet->len), base = base_size(SEND);
 
-	switch (any(16)) {
+	switch (any(xrc ? 17 : 16)) {
 	case 0:	/* any bit */
 		bytes[at] ^= 1 << any(8);
 		break;
@@ -76,7 +78,7 @@ static void change(struct packet *packet)
 		bytes[at] = any(256);
 		break;
 	case 3:
-		bytes[0] = any(OPCODES);
+		bytes[0] = any(OPCODES) | (xrc ? XRC : RC);
 		break;
 	case 4:
 		bytes[0] = any(256);
@@ -100,13 +102,13 @@ static void change(struct packet *packet)
 		put(bytes + 5, percent(50) ? any32() : any(20), 3);
 		break;
 	case 11:	/* key, or the address's lower half */
-		put(bytes + (percent(50) ? 20 : 16), any32(), 4);
+		put(bytes + base + (percent(50) ? 8 : 4), any32(), 4);
 		break;
 	case 12:	/* length, or what is there */
-		put(bytes + 24, (uint32_t[]){ 0, 1, AREA, AREA + 1, 1U << 30, -1U, any32() }[any(7)], 4);
+		put(bytes + base + 12, (uint32_t[]){ 0, 1, AREA, AREA + 1, 1U << 30, -1U, any32() }[any(7)], 4);
 		break;
 	case 13:	/* an address at an end of the region, or of all */
-		put(bytes + 12, (uintptr_t)area(TARGET) +
+		put(bytes + base, (uintptr_t)area(TARGET) +
 		    (int64_t[]){ -1, AREA, AREA - 1, AREA - 8, 4 }[any(5)], 8);
 		break;
 	case 14:
@@ -114,6 +116,9 @@ static void change(struct packet *packet)
 		break;
 	case 15:
 		resize(packet, packet->len + 1 + any(DATA_MAX - packet->len > 64 ? 64 : 4));
+		break;
+	case 16:	/* another queue */
+		put(bytes + BTH, percent(50) ? any32() : any(2 * srqn), 4);
 		break;
 	}
 }

@@ -30,7 +30,7 @@ enum opcode {
 	READ_REQUEST, READ_FIRST, READ_MIDDLE, READ_LAST, READ_ONLY,
 	ACKNOWLEDGE, ATOMIC_ACKNOWLEDGE, COMPARE_SWAP, FETCH_ADD,
 	SEND_LAST_INV = 0x16, SEND_ONLY_INV, OPCODES,
-	RC_END = 0x20,
+	RC = 0x00, XRC = 0xa0, SERVICE = 0xe0,
 };
 
 /* What a packet of each opcode consists of */
@@ -53,6 +53,7 @@ struct header {
 	uint8_t opcode;
 	unsigned int kind;
 	uint32_t psn;
+	uint32_t srqn;
 	uint64_t va;
 	uint32_t rkey, length;
 	uint64_t swap_add, compare;
@@ -96,6 +97,9 @@ void transmit(const struct packet *packet);
 
 /* victim.c: what memory should be like is in its shadow */
 extern struct end victim;
+/* Is it an XRC target, and which shared receive queue is there? */
+extern bool xrc;
+extern uint32_t srqn;
 extern struct ibv_mr *mrs[AREAS];
 extern unsigned long connections;
 
@@ -111,6 +115,8 @@ void post_receive(void);
 void look_at_memory(void);
 
 /* model.c */
+/* Of the header that all have, and the one that requests of XRC have */
+unsigned int base_size(unsigned int kind);
 unsigned int header_size(unsigned int kind);
 /* Is it for the queue pair? NOTHING: no; ANY: nobody says; else @h is filled in. */
 enum outcome parse(const struct packet *packet, struct header *h);

@@ -9,7 +9,9 @@
  *
  * Runs in the network namespace of the peer.
  *
- * usage: fuzz -d DEVICE -s SOURCE -t DESTINATION [-n PACKETS] [-r SEED]
+ * usage: fuzz -d DEVICE -s SOURCE -t DESTINATION [-n PACKETS] [-r SEED] [-x]
+ *
+ * With -x the queue pair is an XRC target, which gets requests alone.
  */
 #include "fuzz.h"
 
@@ -25,12 +27,14 @@ static void one_round(void)
 
 	if (!model.alive)
 		connect_anew();
+	if (opcode < OPCODES && (!kinds[opcode] || (xrc && kinds[opcode] & RESPONSE)))
+		opcode = READ_REQUEST;
 	if (opcode >= OPCODES)
 		datagram_round(opcode > OPCODES);
 	else if (kinds[opcode] & RESPONSE)
 		answer_round(opcode);
 	else
-		request_round(kinds[opcode] ? opcode : READ_REQUEST);
+		request_round(opcode);
 	if (rounds % 64 == 0)
 		look_at_memory();
 }
@@ -40,7 +44,7 @@ static unsigned long options(int argc, char **argv)
 	unsigned long packets = 100000, seed = 1;
 	int c;
 
-	while ((c = getopt(argc, argv, "d:s:t:n:r:")) != -1) {
+	while ((c = getopt(argc, argv, "d:s:t:n:r:x")) != -1) {
 		CHECK(c != '?');
 		if (c == 'd')
 			nics_open(nics, optarg);
@@ -50,6 +54,8 @@ static unsigned long options(int argc, char **argv)
 			CHECK(inet_pton(AF_INET, optarg, &destination) == 1);
 		else if (c == 'n')
 			packets = strtoul(optarg, NULL, 0);
+		else if (c == 'x')
+			xrc = true;
 		else
 			seed = strtoul(optarg, NULL, 0);
 	}

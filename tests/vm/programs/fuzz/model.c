@@ -32,9 +32,14 @@ const unsigned int kinds[OPCODES] = {
 
 struct model model;
 
+unsigned int base_size(unsigned int kind)
+{
+	return BTH + (xrc && !(kind & RESPONSE)) * 4;
+}
+
 unsigned int header_size(unsigned int kind)
 {
-	return BTH + !!(kind & RETH) * 16 + !!(kind & (AETH)) * 4 + !!(kind & IMM) * 4 +
+	return base_size(kind) + !!(kind & RETH) * 16 + !!(kind & (AETH)) * 4 + !!(kind & IMM) * 4 +
 	       !!(kind & AETHER) * 28 + !!(kind & OLD) * 8;
 }
 
@@ -42,12 +47,13 @@ unsigned int header_size(unsigned int kind)
 enum outcome parse(const struct packet *packet, struct header *h)
 {
 	const unsigned char *bytes = packet->bytes;
-	unsigned int pad = bytes[1] >> 4 & 3, size;
+	unsigned int pad = bytes[1] >> 4 & 3, size, base;
 
 	if (packet->len < 16 || bytes[1] & 15 || (get(bytes + 2, 2) & 0x7fff) != 0x7fff ||
-	    get(bytes + 5, 3) != victim.qp->qp_num || bytes[0] >= RC_END || !sealed(packet))
+	    get(bytes + 5, 3) != victim.qp->qp_num || !sealed(packet) ||
+	    (bytes[0] & SERVICE) != (xrc ? XRC : RC))
 		return NOTHING;
-	h->opcode = bytes[0];
+	h->opcode = bytes[0] & ~SERVICE;
 	if (h->opcode > FETCH_ADD)
 		return ANY;
 	h->kind = kinds[h->opcode];
@@ -62,12 +68,15 @@ enum outcome parse(const struct packet *packet, struct header *h)
 	/* Payload and padding are words; nobody says what becomes of others. */
 	if (packet->len % 4)
 		return ANY;
+	if (xrc)
+		h->srqn = get(bytes + BTH + 1, 3);
 	if (h->kind & (RETH | AETHER)) {
-		h->va = get(bytes + 12, 8);
-		h->rkey = get(bytes + 20, 4);
-		h->length = h->kind & RETH ? get(bytes + 24, 4) : 8;
-		h->swap_add = get(bytes + 24, 8);
-		h->compare = get(bytes + 32, 8);
+		base = base_size(h->kind);
+		h->va = get(bytes + base, 8);
+		h->rkey = get(bytes + base + 8, 4);
+		h->length = h->kind & RETH ? get(bytes + base + 12, 4) : 8;
+		h->swap_add = get(bytes + base + 12, 8);
+		h->compare = get(bytes + base + 20, 8);
 	}
 	return EXECUTED;
 }
@@ -143,7 +152,7 @@ enum outcome judge(const struct packet *packet)
 		return outcome == ANY ? ANY : NOTHING;
 	if (h.psn != model.epsn)
 		return NOTHING;
-	if (!(h.kind & FIRST) != !!model.open || !fits(&h) ||
+	if (!(h.kind & FIRST) != !!model.open || !fits(&h) || (xrc && h.srqn != srqn) ||
 	    (model.open && !(h.kind & model.open)))
 		return ENDED;
 	if (h.kind & SEND)

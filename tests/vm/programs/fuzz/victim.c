@@ -2,14 +2,19 @@
 /* The queue pair, and its memory */
 #include "fuzz.h"
 
+#include <fcntl.h>
 #include <string.h>
 
+bool xrc;
+uint32_t srqn;
 struct end victim = { .timeout = TIMEOUT_LONG };
 struct ibv_mr *mrs[AREAS];
 unsigned long connections;
 
 static const int used[] = { TARGET, RECEIVE, ANSWER };
 static unsigned char *memory, *shadow;
+static struct ibv_xrcd *domain;
+static struct ibv_srq *queue;
 
 unsigned char *area(int which)
 {
@@ -19,6 +24,41 @@ unsigned char *area(int which)
 unsigned char *shadow_of(const void *address)
 {
 	return shadow + ((const unsigned char *)address - memory);
+}
+
+static void target_create(void)
+{
+	struct ibv_xrcd_init_attr init = {
+		.comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS,
+		.fd = -1, .oflags = O_CREAT,
+	};
+	struct ibv_qp_init_attr_ex target = {
+		.qp_type = IBV_QPT_XRC_RECV, .comp_mask = IBV_QP_INIT_ATTR_XRCD,
+	};
+	struct ibv_context *context = nics[0].context;
+
+	CHECK((domain = target.xrcd = ibv_open_xrcd(context, &init)));
+	CHECK((victim.qp = ibv_create_qp_ex(context, &target)));
+	CHECK((victim.cq = ibv_create_cq(context, 4 * RECEIVES, NULL, NULL, 0)));
+	victim.nic = &nics[0];
+}
+
+/* One that is like the receive queue of a queue pair that was reset: as new */
+static void queue_anew(void)
+{
+	struct ibv_srq_init_attr_ex init = {
+		.attr = { .max_wr = 2 * RECEIVES, .max_sge = 1 },
+		.comp_mask = IBV_SRQ_INIT_ATTR_TYPE | IBV_SRQ_INIT_ATTR_PD |
+			     IBV_SRQ_INIT_ATTR_XRCD | IBV_SRQ_INIT_ATTR_CQ,
+		.srq_type = IBV_SRQT_XRC, .pd = nics[0].pd, .xrcd = domain, .cq = victim.cq,
+	};
+	struct ibv_wc wc;
+
+	CHECK(!queue || !ibv_destroy_srq(queue));
+	while (end_poll(&victim, &wc))
+		;
+	CHECK((queue = ibv_create_srq_ex(nics[0].context, &init)));
+	CHECK(!ibv_get_srq_num(queue, &srqn));
 }
 
 void victim_create(void)
@@ -38,7 +78,10 @@ void victim_create(void)
 					  IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_ON_DEMAND | remote);
 		CHECK(mrs[used[i]]);
 	}
-	end_create(&victim, &nics[0], 2 * RECEIVES);
+	if (xrc)
+		target_create();
+	else
+		end_create(&victim, &nics[0], 2 * RECEIVES);
 }
 
 struct ibv_qp_attr query(void)
@@ -52,7 +95,10 @@ struct ibv_qp_attr query(void)
 
 void post_receive(void)
 {
-	end_post_receive(&victim, (char *)area(RECEIVE), RECEIVE_SIZE, mrs[RECEIVE]->lkey, 0);
+	struct ibv_sge sge = { (uintptr_t)area(RECEIVE), RECEIVE_SIZE, mrs[RECEIVE]->lkey };
+	struct ibv_recv_wr wr = { .sg_list = &sge, .num_sge = 1 }, *bad;
+
+	CHECK(!(xrc ? ibv_post_srq_recv(queue, &wr, &bad) : ibv_post_recv(victim.qp, &wr, &bad)));
 }
 
 void connect_anew(void)
@@ -67,6 +113,8 @@ void connect_anew(void)
 	/* What was sent before may still be on its way. */
 	victim.psn = any32() & PSN_MASK;
 	end_connect(&victim, &peer);
+	if (xrc)
+		queue_anew();
 	for (i = 0; i < RECEIVES; i++)
 		post_receive();
 	memset(&model, 0, sizeof(model));
