@@ -126,9 +126,23 @@ struct address end_address(const struct end *end)
 	return (struct address){ end->qp->qp_num, end->nic->gid };
 }
 
-static bool is_reliable(const struct end *end)
+/* The attributes of a transition to RTR or RTS beside those that all types need */
+static int also_needed(const struct end *end, enum ibv_qp_state state)
 {
-	return end->qp->qp_type == IBV_QPT_RC;
+	const int responder = IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
+	const int requester = IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
+			      IBV_QP_MAX_QP_RD_ATOMIC;
+
+	switch (end->qp->qp_type) {
+	case IBV_QPT_RC:
+		return state == IBV_QPS_RTR ? responder : requester;
+	case IBV_QPT_XRC_SEND:
+		return state == IBV_QPS_RTR ? 0 : requester;
+	case IBV_QPT_XRC_RECV:
+		return state == IBV_QPS_RTR ? responder : IBV_QP_TIMEOUT;
+	default:
+		return 0;
+	}
 }
 
 static int rd_atomic_of(const struct end *end)
@@ -153,9 +167,7 @@ void end_receive_from(struct end *end, const struct address *peer)
 			     IBV_QP_ACCESS_FLAGS));
 	attr.qp_state = IBV_QPS_RTR;
 	CHECK(!ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
-			     IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-			     (is_reliable(end) ?
-			      IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER : 0)));
+			     IBV_QP_DEST_QPN | IBV_QP_RQ_PSN | also_needed(end, attr.qp_state)));
 }
 
 void end_connect(struct end *end, const struct address *peer)
@@ -168,8 +180,7 @@ void end_connect(struct end *end, const struct address *peer)
 
 	end_receive_from(end, peer);
 	CHECK(!ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_SQ_PSN |
-			     (is_reliable(end) ? IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
-						 IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC : 0)));
+			     also_needed(end, attr.qp_state)));
 }
 
 void ends_connect(struct end *a, struct end *b)
