@@ -264,6 +264,7 @@ static bool odp_cqe_to_wc(const struct odp_cqe *cqe, struct ib_wc *wc)
 
 	if (!qp)
 		return false;
+	/* The connection manager looks for its address by the VLAN, too. */
 	*wc = (struct ib_wc){
 		.wr_id = cqe->wr_id,
 		.status = cqe->status,
@@ -273,8 +274,10 @@ static bool odp_cqe_to_wc(const struct odp_cqe *cqe, struct ib_wc *wc)
 		.qp = &qp->ib,
 		.ex.imm_data = cqe->imm_data,
 		.src_qp = cqe->src_qp,
-		.wc_flags = cqe->wc_flags & ODP_WC_WITH_INV ?
-			    IB_WC_WITH_INVALIDATE : cqe->wc_flags,
+		.wc_flags = (cqe->wc_flags & ODP_WC_WITH_INV ?
+			     IB_WC_WITH_INVALIDATE : cqe->wc_flags) |
+			    (cqe->vlan ? IB_WC_WITH_VLAN : 0),
+		.vlan_id = cqe->vlan ? cqe->vlan - 1 : 0,
 		.port_num = 1,
 	};
 	odp_qp_put(qp);

@@ -10,6 +10,7 @@
  *
  * IBTA volume 1: 9.8.3 (unreliable datagram), 10.2.5 (Q_Keys), and annex A17.
  */
+#include <linux/if_vlan.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <rdma/ib_cache.h>
@@ -23,17 +24,24 @@
  * odp_dev_has_address - does a device have an address?
  * @dev: The device.
  * @gid: The address.
+ * @vlan: Set to one more than the number of the VLAN whose address it is; 0: of
+ *	none. Or NULL.
  *
  * Any context.
  */
-bool odp_dev_has_address(struct odp_dev *dev, const union ib_gid *gid)
+bool odp_dev_has_address(struct odp_dev *dev, const union ib_gid *gid,
+			 u16 *vlan)
 {
 	const struct ib_gid_attr *attr;
+	u16 id;
 
 	attr = rdma_find_gid_by_port(&dev->ib, gid, IB_GID_TYPE_ROCE_UDP_ENCAP,
 				     1, NULL);
 	if (IS_ERR(attr))
 		return false;
+	if (vlan)
+		*vlan = !rdma_read_gid_l2_fields(attr, &id, NULL) &&
+			id < VLAN_N_VID ? id + 1 : 0;
 	rdma_put_gid_attr(attr);
 	return true;
 }
@@ -47,7 +55,7 @@ bool odp_dev_has_address(struct odp_dev *dev, const union ib_gid *gid)
  */
 bool odp_datagram_expected(const struct odp_qp *qp, struct sk_buff *skb)
 {
-	const struct odp_packet *pkt = odp_packet(skb);
+	struct odp_packet *pkt = odp_packet(skb);
 	union ib_gid gid;
 
 	if (be32_to_cpu(odp_packet_deth(pkt)->qkey) !=
@@ -56,7 +64,7 @@ bool odp_datagram_expected(const struct odp_qp *qp, struct sk_buff *skb)
 	if ((be32_to_cpu(pkt->bth->qpn) & ODP_QPN_MASK) == ODP_QPN_MULTICAST)
 		return true;
 	odp_packet_dgid(skb, &gid);
-	return odp_dev_has_address(qp->dev, &gid);
+	return odp_dev_has_address(qp->dev, &gid, &pkt->vlan);
 }
 
 /**
@@ -167,6 +175,7 @@ static void odp_datagram_complete(struct odp_qp *qp,
 			  ODP_QPN_MASK,
 		.wc_flags = IB_WC_GRH | (imm ? IB_WC_WITH_IMM : 0),
 		.imm_data = imm ? odp_packet_imm(pkt) : 0,
+		.vlan = pkt->vlan,
 	};
 
 	if (!odp_responder_push(qp, &cqe, pkt->bth->flags & ODP_BTH_SOLICITED))

@@ -14,6 +14,7 @@
  * packets do, by its number.
  */
 #include <linux/hashtable.h>
+#include <linux/if_vlan.h>
 #include <linux/igmp.h>
 #include <linux/inetdevice.h>
 #include <linux/jhash.h>
@@ -203,14 +204,18 @@ static void odp_member_deliver(const struct odp_member *member,
  */
 void odp_multicast_receive(struct sk_buff *skb)
 {
+	const struct net_device *ndev = skb->dev;
 	struct odp_member *member;
 	union ib_gid group;
 
+	/* Whoever attached by an address of a VLAN is a member, too. */
+	if (is_vlan_dev(ndev))
+		ndev = vlan_dev_real_dev(ndev);
 	odp_packet_dgid(skb, &group);
 	rcu_read_lock();
 	hash_for_each_possible_rcu(odp_members, member, node,
 				   odp_group_hash(&group))
-		if (odp_member_is_of(member, skb->dev, &group))
+		if (odp_member_is_of(member, ndev, &group))
 			odp_member_deliver(member, skb);
 	rcu_read_unlock();
 }

@@ -135,6 +135,7 @@ bool odp_packet_parse(struct sk_buff *skb, struct odp_bth *bth, u32 len)
 	pkt->payload = (void *)bth + header;
 	pkt->len = len - header - pad - ODP_ICRC_SIZE;
 	pkt->psn = be32_to_cpu(bth->psn) & ODP_PSN_MASK;
+	pkt->vlan = 0;
 	return !pkt->len || pkt->flags & ODP_PKT_PAYLOAD;
 }
 

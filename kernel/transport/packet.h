@@ -61,6 +61,8 @@ enum odp_packet_flags {
  * @len: Bytes of it, without padding.
  * @flags: enum odp_packet_flags of the opcode.
  * @psn: PSN.
+ * @vlan: One more than the number of the VLAN whose address a datagram is for; 0:
+ *	of none.
  */
 struct odp_packet {
 	struct odp_bth *bth;
@@ -69,6 +71,7 @@ struct odp_packet {
 	u32 len;
 	u32 flags;
 	u32 psn;
+	u16 vlan;
 };
 
 static inline struct odp_packet *odp_packet(struct sk_buff *skb)

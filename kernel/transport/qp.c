@@ -137,7 +137,7 @@ struct odp_qp *odp_qp_get_gsi(const struct net *net, const union ib_gid *gid)
 			continue;
 		qp = handle->qp;
 		if (net_eq(qp->dev->net, net) &&
-		    odp_dev_has_address(qp->dev, gid))
+		    odp_dev_has_address(qp->dev, gid, NULL))
 			break;
 		odp_qp_put(qp);
 		qp = NULL;

@@ -596,7 +596,8 @@ void odp_xrc_enter(struct odp_qp *qp);
 void odp_xrc_leave(struct odp_qp *qp);
 
 /* datagram.c */
-bool odp_dev_has_address(struct odp_dev *dev, const union ib_gid *gid);
+bool odp_dev_has_address(struct odp_dev *dev, const union ib_gid *gid,
+			 u16 *vlan);
 bool odp_datagram_expected(const struct odp_qp *qp, struct sk_buff *skb);
 int odp_datagram_send(struct odp_qp *qp);
 int odp_datagram_receive(struct odp_qp *qp, struct sk_buff *skb);

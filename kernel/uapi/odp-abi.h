@@ -173,6 +173,8 @@ enum odp_wc_flags {
  * @vendor_err: Detail for a failed request: the AETH syndrome that ended it.
  * @status: The values of &enum ibv_wc_status.
  * @opcode: The values of &enum ibv_wc_opcode; set for failed requests, too.
+ * @vlan: One more than the number of the VLAN whose address a datagram was for; 0: of
+ *	none.
  * @reserved: Zero.
  * @timestamp: When the request completed, in ns of CLOCK_MONOTONIC.
  * @wallclock: The same moment in ns of CLOCK_REALTIME.
@@ -191,7 +193,8 @@ struct odp_cqe {
 	__u32 vendor_err;
 	__u8 status;
 	__u8 opcode;
-	__u16 reserved[3];
+	__u16 vlan;
+	__u16 reserved[2];
 	__aligned_u64 timestamp;
 	__aligned_u64 wallclock;
 	__u32 reserved2[2];
