@@ -46,6 +46,8 @@ static bool odp_half_park(struct odp_half *half, gfp_t gfp)
 {
 	int err;
 
+	/* It may sleep for memory, and others there free memory. */
+	WARN_ON_ONCE(half->wq == odp_kernel_wq);
 	WRITE_ONCE(half->parked, true);
 	half->fault_addr = half->miss.addr;
 	err = odp_fault(&half->miss, &half->waiter, gfp);

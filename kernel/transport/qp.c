@@ -348,7 +348,7 @@ void odp_qp_restart(struct odp_qp *qp)
 void odp_qp_kick(struct odp_qp *qp)
 {
 	void (*kick)(struct odp_half *half) =
-		qp->ib.uobject ? odp_half_kick : odp_half_kick_later;
+		odp_qp_is_kernel(qp) ? odp_half_kick_later : odp_half_kick;
 
 	kick(&qp->req.half);
 	kick(&qp->resp.half);

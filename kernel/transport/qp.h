@@ -486,6 +486,12 @@ static inline bool odp_qp_is_xrc_target(const struct odp_qp *qp)
 	return qp->ib.qp_type == IB_QPT_XRC_TGT;
 }
 
+/* Is it a user of the kernel's? The RDMA core makes XRC targets as it makes those. */
+static inline bool odp_qp_is_kernel(const struct odp_qp *qp)
+{
+	return !qp->ib.uobject && !odp_qp_is_xrc_target(qp);
+}
+
 /* The service bits of its packets' opcodes */
 static inline u8 odp_qp_service(const struct odp_qp *qp)
 {

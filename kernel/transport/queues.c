@@ -30,7 +30,7 @@ static bool odp_swqe_opcode_ok(const struct odp_qp *qp, u8 opcode)
 	case IB_WR_LOCAL_INV:
 		return !odp_qp_is_datagram(qp);
 	case IB_WR_REG_MR:
-		return !odp_qp_is_datagram(qp) && !qp->ib.uobject;
+		return !odp_qp_is_datagram(qp) && odp_qp_is_kernel(qp);
 	case IB_WR_SEND_WITH_INV:
 	case IB_WR_RDMA_READ:
 	case IB_WR_ATOMIC_CMP_AND_SWP:
@@ -293,7 +293,7 @@ void odp_rq_reset(struct odp_qp *qp)
 	if (!rq->kring.depth)
 		return;
 	spin_lock_irqsave(&rq->post_lock, flags);
-	if (!qp->ib.uobject)
+	if (odp_qp_is_kernel(qp))
 		rq->kring.ring->user_index = 0;
 	odp_kring_set_kernel_index(&rq->kring, 0);
 	spin_unlock_irqrestore(&rq->post_lock, flags);

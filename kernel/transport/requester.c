@@ -100,14 +100,8 @@ static enum ib_wc_opcode odp_wc_opcode(u8 opcode)
 	}
 }
 
-/**
- * odp_requester_complete - completes the oldest send request
- * @qp: The queue pair. Requester only.
- * @status: How it ended.
- * @syndrome: Of the NAK that ended it, or 0.
- */
-void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
-			    u8 syndrome)
+static void odp_req_complete(struct odp_qp *qp, enum ib_wc_status status,
+			     u8 syndrome)
 {
 	struct odp_sq *sq = &qp->sq;
 	struct odp_swqe *swqe = odp_sq_entry(sq, sq->head);
@@ -131,6 +125,30 @@ void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
 	if (signaled && !odp_cq_push(odp_qp_send_cq(qp), &cqe,
 				     status != IB_WC_SUCCESS))
 		odp_qp_fatal(qp);
+}
+
+/* Registrations are done before they are the oldest. */
+static void odp_req_complete_local(struct odp_qp *qp)
+{
+	struct odp_sq *sq = &qp->sq;
+
+	while (sq->head != qp->req.unsent &&
+	       odp_swqe_is_local(odp_sq_entry(sq, sq->head)))
+		odp_req_complete(qp, IB_WC_SUCCESS, 0);
+}
+
+/**
+ * odp_requester_complete - completes the oldest send request
+ * @qp: The queue pair. Requester only.
+ * @status: How it ended.
+ * @syndrome: Of the NAK that ended it, or 0.
+ */
+void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
+			    u8 syndrome)
+{
+	odp_req_complete(qp, status, syndrome);
+	if (status == IB_WC_SUCCESS)
+		odp_req_complete_local(qp);
 }
 
 /* The packet that was being filled is not the next one any more. */
@@ -427,7 +445,7 @@ int odp_requester_gather(struct odp_qp *qp, struct odp_swqe *swqe, u32 len)
 			   &req->filled);
 }
 
-/* One packet of a SEND or WRITE. */
+/* One packet of a SEND or WRITE; as odp_sg_copy(), or -ENOMEM. */
 static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 {
 	struct odp_requester *req = &qp->req;
@@ -457,12 +475,11 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 
 	if (!req->skb)
 		req->skb = odp_packet_new(qp, &spec);
-	/* Without memory for it, it is a packet that got lost. */
-	if (req->skb) {
-		err = odp_requester_gather(qp, swqe, len);
-		if (err)
-			return err;
-	}
+	if (!req->skb)
+		return -ENOMEM;
+	err = odp_requester_gather(qp, swqe, len);
+	if (err)
+		return err;
 	skb = req->skb;
 	req->skb = NULL;
 	req->filled = 0;
@@ -471,8 +488,7 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 	if (last)
 		odp_half_operation_done(&req->half);
 	odp_req_sent(qp, 1, len);
-	if (skb)
-		odp_packet_xmit(qp, skb);
+	odp_packet_xmit(qp, skb);
 	if (last && !odp_qp_is_reliable(qp))
 		odp_requester_complete(qp, IB_WC_SUCCESS, 0);
 	return 0;
@@ -557,7 +573,8 @@ static bool odp_req_room(const struct odp_qp *qp, const struct odp_swqe *swqe)
 	       out + odp_req_segment(qp, swqe) <= ODP_WINDOW;
 }
 
-static int odp_req_bind(struct odp_qp *qp, const struct odp_send_wqe *wqe)
+static int odp_req_change_key(struct odp_qp *qp,
+			      const struct odp_send_wqe *wqe)
 {
 	const struct odp_bind bind = {
 		.key = wqe->rkey,
@@ -567,28 +584,47 @@ static int odp_req_bind(struct odp_qp *qp, const struct odp_send_wqe *wqe)
 		.length = wqe->bind_length,
 	};
 
-	if (wqe->opcode == IB_WR_REG_MR)
+	switch (wqe->opcode) {
+	case IB_WR_REG_MR:
 		return odp_window_register(qp->dev, qp->ib.pd, &bind);
-	return odp_window_bind(qp->dev, qp->ib.pd, qp->ib.qp_num, &bind);
+	case IB_WR_BIND_MW:
+		return odp_window_bind(qp->dev, qp->ib.pd, qp->ib.qp_num, &bind);
+	default:
+		return odp_window_invalidate(qp->dev, qp->ib.pd, ODP_QPN_LOCAL,
+					     wqe->invalidate_rkey);
+	}
 }
 
-/* A request about keys, the oldest. */
-static void odp_req_local(struct odp_qp *qp, const struct odp_send_wqe *wqe)
+/*
+ * A request about keys. Those that take rights away, or change what the peer has,
+ * are carried out when all before them are through. Nobody has a region that is
+ * registered: it does not wait for the answers to what was sent before.
+ *
+ * 0: not now.
+ */
+static int odp_req_local(struct odp_qp *qp, struct odp_swqe *swqe)
 {
-	int err;
+	struct odp_requester *req = &qp->req;
+	bool registers = swqe->wqe.opcode == IB_WR_REG_MR;
+	bool fenced = swqe->wqe.flags & IB_SEND_FENCE && req->reads;
 
-	if (wqe->opcode == IB_WR_LOCAL_INV)
-		err = odp_window_invalidate(qp->dev, qp->ib.pd, ODP_QPN_LOCAL,
-					    wqe->invalidate_rkey);
-	else
-		err = odp_req_bind(qp, wqe);
-	if (err) {
-		odp_requester_fail(qp, IB_WC_MW_BIND_ERR, 0);
-		return;
+	/* Met again by going back */
+	if (req->cur != req->unsent) {
+		req->cur++;
+		return 1;
 	}
-	qp->req.cur++;
-	qp->req.unsent++;
-	odp_requester_complete(qp, IB_WC_SUCCESS, 0);
+	if (qp->sq.head != req->cur && (!registers || fenced))
+		return 0;
+	if (odp_req_change_key(qp, &swqe->wqe)) {
+		swqe->status = IB_WC_MW_BIND_ERR;
+		return 1;
+	}
+	swqe->first_psn = req->psn;
+	swqe->npsns = 0;
+	req->cur++;
+	req->unsent++;
+	odp_req_complete_local(qp);
+	return 1;
 }
 
 /* In SQD only what was begun before goes on. */
@@ -629,12 +665,8 @@ static int odp_req_send(struct odp_qp *qp)
 	if (req->cur == req->unsent && !odp_req_may_begin(qp))
 		return 0;
 	swqe = odp_sq_entry(&qp->sq, req->cur);
-	if (odp_swqe_is_local(swqe) && swqe->status == IB_WC_SUCCESS) {
-		if (qp->sq.head != req->cur)
-			return 0;
-		odp_req_local(qp, &swqe->wqe);
-		return 1;
-	}
+	if (odp_swqe_is_local(swqe) && swqe->status == IB_WC_SUCCESS)
+		return odp_req_local(qp, swqe);
 	if (req->cur == req->unsent && !odp_req_start(qp, swqe))
 		return 0;
 	/* A bad request fails when all before it are through. */
@@ -651,6 +683,11 @@ static int odp_req_send(struct odp_qp *qp)
 		return 1;
 	}
 	err = odp_req_send_data(qp, swqe);
+	if (err == -ENOMEM) {
+		/* What waits for it may be what frees memory. */
+		timer_reduce(&req->timer, jiffies + 1);
+		return 0;
+	}
 	if (err && err != -EAGAIN) {
 		odp_req_drop_packet(req);
 		swqe->status = IB_WC_LOC_PROT_ERR;
@@ -741,7 +778,7 @@ static enum odp_turn odp_req_turn(struct odp_half *half)
  */
 void odp_requester_init(struct odp_qp *qp)
 {
-	odp_half_init(&qp->req.half, !qp->ib.uobject, odp_req_turn);
+	odp_half_init(&qp->req.half, odp_qp_is_kernel(qp), odp_req_turn);
 	timer_setup(&qp->req.timer, odp_req_timer_fired, 0);
 	hrtimer_init(&qp->req.rnr_timer, CLOCK_MONOTONIC,
 		     HRTIMER_MODE_REL_SOFT);

@@ -829,7 +829,7 @@ void odp_responder_stop(struct odp_qp *qp)
  */
 void odp_responder_init(struct odp_qp *qp)
 {
-	odp_half_init(&qp->resp.half, !qp->ib.uobject, odp_resp_turn);
+	odp_half_init(&qp->resp.half, odp_qp_is_kernel(qp), odp_resp_turn);
 	__skb_queue_head_init(&qp->resp.out);
 }
 

@@ -360,7 +360,7 @@ static bool odp_window_may_register(const struct odp_window *win,
 {
 	return win->type == ODP_WINDOW_FAST && win->pd == pd && !win->length &&
 	       !((win->key ^ bind->key) & ~0xffU) &&
-	       !(bind->access & ~ODP_FAST_ACCESS) &&
+	       !(bind->access & ~(ODP_FAST_ACCESS | IB_ACCESS_OPTIONAL)) &&
 	       !ib_check_mr_access(pd->device, bind->access) && bind->length &&
 	       bind->addr + bind->length - 1 >= bind->addr &&
 	       odp_map_holds(win->next, bind->length);

@@ -253,7 +253,7 @@ int odp_map_mr_sg(struct ib_mr *ib, struct scatterlist *sg, int nents,
 	struct odp_map *map = to_odp_mr(ib)->win->next;
 	int n;
 
-	if (!map || !is_power_of_2(ib->page_size))
+	if (!map || !is_power_of_2(ib->page_size) || ib->page_size < SZ_4K)
 		return -EINVAL;
 	map->count = 0;
 	map->shift = ilog2(ib->page_size);

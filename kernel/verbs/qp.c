@@ -482,10 +482,7 @@ int odp_query_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
 	return 0;
 }
 
-/*
- * Of user space it is the doorbell, and nothing else is posted by it. An XRC target
- * is the kernel's by its looks, with user space's posting to it.
- */
+/* Of user space it is the doorbell, and nothing else is posted by it. */
 int odp_post_send(struct ib_qp *ib, const struct ib_send_wr *wr,
 		  const struct ib_send_wr **bad)
 {
@@ -495,7 +492,7 @@ int odp_post_send(struct ib_qp *ib, const struct ib_send_wr *wr,
 	*bad = wr;
 	if (odp_qp_is_xrc_target(qp))
 		return -EINVAL;
-	if (!ib->uobject)
+	if (odp_qp_is_kernel(qp))
 		return odp_sq_post(qp, wr, bad);
 	if (wr)
 		return -EOPNOTSUPP;
@@ -527,7 +524,7 @@ int odp_post_recv(struct ib_qp *ib, const struct ib_recv_wr *wr,
 {
 	struct odp_qp *qp = to_odp_qp(ib);
 
-	if (!ib->uobject)
+	if (odp_qp_is_kernel(qp))
 		return odp_rq_post_kick(qp, wr, bad);
 	if (wr) {
 		*bad = wr;
