@@ -216,6 +216,7 @@ struct odp_rq {
  * @rq: The queue.
  * @limit: The user is told when fewer requests than this are left; 0 is never.
  * @mmap: How user space maps the ring; owns the memory. Constant.
+ * @id: XRC: identifies it for ever, which the number does not. Constant.
  * @users: XRC: one for the number, one for each look-up.
  * @idle: XRC: the last user is gone.
  */
@@ -225,6 +226,7 @@ struct odp_srq {
 	struct odp_rq rq;
 	u32 limit;
 	struct odp_mmap *mmap;
+	u64 id;
 	refcount_t users;
 	struct completion idle;
 };
@@ -341,6 +343,7 @@ struct odp_atomic_result {
  * @srq: The shared receive queue that requests are taken from, or NULL. Of an
  *	XRC target: only while a message for it is worked on, see xrc.c.
  * @srqn: XRC target: number of the one that the current message is for.
+ * @srq_id: XRC target: what it was when the message began; 0: nothing.
  * @srq_left: The user was told that nothing more is taken from the shared
  *	receive queue.
  * @received: Bytes that the current SEND has delivered.
@@ -385,6 +388,7 @@ struct odp_responder {
 	bool have_rwqe;
 	struct odp_srq *srq;
 	u32 srqn;
+	u64 srq_id;
 	bool srq_left;
 	u32 received;
 	bool reading;
@@ -545,6 +549,12 @@ static inline struct odp_cq *odp_qp_recv_cq(struct odp_qp *qp)
 {
 	return to_odp_cq(odp_qp_is_xrc_target(qp) ? qp->resp.srq->ib.ext.cq :
 						    qp->ib.recv_cq);
+}
+
+/* Where the keys belong to that the message in hand names */
+static inline struct ib_pd *odp_qp_remote_pd(struct odp_qp *qp)
+{
+	return odp_qp_is_xrc_target(qp) ? qp->resp.srq->ib.pd : qp->ib.pd;
 }
 
 /* Where the keys of receive requests belong to */

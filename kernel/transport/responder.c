@@ -200,6 +200,13 @@ static void odp_resp_leave_srq(struct odp_qp *qp)
 	odp_qp_event(qp, IB_EVENT_QP_LAST_WQE_REACHED);
 }
 
+static void odp_resp_flush_rwqe(struct odp_qp *qp)
+{
+	odp_xrc_enter(qp);
+	odp_responder_recv_error(qp, IB_WC_WR_FLUSH_ERR);
+	odp_xrc_leave(qp);
+}
+
 /* True when there is nothing left to flush. */
 static bool odp_resp_flush(struct odp_qp *qp)
 {
@@ -209,9 +216,7 @@ static bool odp_resp_flush(struct odp_qp *qp)
 	skb_queue_purge(&qp->resp.half.rx);
 	odp_resp_drop_packets(&qp->resp);
 	qp->resp.reading = false;
-	odp_xrc_enter(qp);
-	odp_responder_recv_error(qp, IB_WC_WR_FLUSH_ERR);
-	odp_xrc_leave(qp);
+	odp_resp_flush_rwqe(qp);
 	if (qp->ib.srq || odp_qp_is_xrc_target(qp)) {
 		odp_resp_leave_srq(qp);
 		return true;
@@ -329,7 +334,7 @@ static int odp_resp_send(struct odp_qp *qp, const struct odp_packet *pkt)
 		return odp_resp_no_memory(qp, err, ODP_SYNDROME_NAK_OP,
 					  IB_WC_LOC_PROT_ERR);
 	if (pkt->flags & ODP_PKT_INV &&
-	    odp_window_invalidate(qp->dev, qp->ib.pd, qp->ib.qp_num,
+	    odp_window_invalidate(qp->dev, odp_qp_remote_pd(qp), qp->ib.qp_num,
 				  odp_packet_invalidate(pkt))) {
 		odp_resp_fail(qp, ODP_SYNDROME_NAK_ACCESS,
 			      IB_WC_LOC_ACCESS_ERR);
@@ -819,6 +824,9 @@ static enum odp_turn odp_resp_turn(struct odp_half *half)
  */
 void odp_responder_stop(struct odp_qp *qp)
 {
+	/* What it has of another process's queue, that one wants back. */
+	if (odp_qp_is_xrc_target(qp))
+		odp_resp_flush_rwqe(qp);
 	odp_resp_drop_packets(&qp->resp);
 	qp->resp.taken = 0;
 }

@@ -11,8 +11,8 @@
  * go. So the responder looks a queue up for each packet, and holds it while it
  * executes that, but not while it waits for a page or for the next packet. What it
  * has taken from a queue that has gone meanwhile is gone, too, and the connection
- * fails. A number that comes again is for another message: they are given out in
- * turn.
+ * fails. A target that waits for memory of such a queue is woken, as its pages may
+ * never come. A number may come again, in the middle of a message; an id does not.
  *
  * IBTA volume 1, annex A14.
  */
@@ -30,9 +30,11 @@
  */
 int odp_srq_number(struct odp_srq *srq)
 {
+	static atomic64_t ids;
 	struct odp_dev *dev = to_odp_dev(srq->ib.device);
 	int err;
 
+	srq->id = atomic64_inc_return(&ids);
 	refcount_set(&srq->users, 1);
 	init_completion(&srq->idle);
 	err = xa_alloc_cyclic_bh(&dev->srqs, &srq->ib.ext.xrc.srq_num, srq,
@@ -41,15 +43,30 @@ int odp_srq_number(struct odp_srq *srq)
 	return min(err, 0);
 }
 
+/* A target leaves the table before it is destroyed. */
+static void odp_xrcd_unpark(struct ib_xrcd *xrcd)
+{
+	struct ib_qp *target;
+	unsigned long qpn;
+
+	down_read(&xrcd->tgt_qps_rwsem);
+	xa_for_each(&xrcd->tgt_qps, qpn, target)
+		odp_half_unpark(&to_odp_qp(target)->resp.half);
+	up_read(&xrcd->tgt_qps_rwsem);
+}
+
 /**
  * odp_srq_unnumber - takes the number away
- * @srq: The queue; waits until no responder uses it.
+ * @srq: The queue; waits until no responder uses it, or waits for its memory.
+ *
+ * May sleep.
  */
 void odp_srq_unnumber(struct odp_srq *srq)
 {
 	xa_erase_bh(&to_odp_dev(srq->ib.device)->srqs, srq->ib.ext.xrc.srq_num);
 	odp_srq_put(srq);
 	wait_for_completion(&srq->idle);
+	odp_xrcd_unpark(srq->ib.ext.xrc.xrcd);
 }
 
 /**
@@ -103,11 +120,17 @@ bool odp_xrc_expected(const struct odp_qp *qp, const struct odp_packet *pkt)
  */
 void odp_xrc_enter(struct odp_qp *qp)
 {
+	struct odp_responder *resp = &qp->resp;
+
 	if (!odp_qp_is_xrc_target(qp))
 		return;
-	qp->resp.srq = odp_srq_get(qp, qp->resp.srqn);
-	if (!qp->resp.srq)
-		qp->resp.have_rwqe = false;
+	resp->srq = odp_srq_get(qp, resp->srqn);
+	if (resp->message == ODP_MSG_NONE && !resp->have_rwqe)
+		resp->srq_id = resp->srq ? resp->srq->id : 0;
+	else if (resp->srq && resp->srq->id != resp->srq_id)
+		odp_xrc_leave(qp);
+	if (!resp->srq)
+		resp->have_rwqe = false;
 }
 
 /**

@@ -219,6 +219,8 @@ static const struct ib_device_ops odp_device_ops = {
 	INIT_RDMA_OBJ_SIZE(ib_xrcd, odp_xrcd, ib),
 };
 
+static struct lock_class_key odp_srqs_lock_key;
+
 static void odp_device_init(struct odp_dev *dev)
 {
 	struct ib_device *ib = &dev->ib;
@@ -236,6 +238,8 @@ static void odp_device_init(struct odp_dev *dev)
 	xa_init_flags(&dev->windows, XA_FLAGS_ALLOC1);
 	xa_init_flags(&dev->ahs, XA_FLAGS_ALLOC1);
 	xa_init_flags(&dev->srqs, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
+	/* Of the three this one alone is locked in softirq, too. */
+	lockdep_set_class(&dev->srqs.xa_lock, &odp_srqs_lock_key);
 	dev->port_up = odp_port_up(dev->ndev);
 }
 

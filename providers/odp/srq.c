@@ -39,6 +39,9 @@ static struct ibv_srq *create(struct ibv_context *context,
 		goto err_destroy;
 
 	odp_rq_init(&srq->rq, attr->attr.max_sge);
+	/* libibverbs does it only for queues that ibv_create_srq() makes. */
+	srq->vsrq.srq.srq_context = attr->srq_context;
+	srq->vsrq.srq.pd = attr->pd;
 	return &srq->vsrq.srq;
 
 err_destroy:

@@ -156,7 +156,7 @@ void end_receive_from(struct end *end, const struct address *peer)
 		.qp_state = IBV_QPS_INIT, .port_num = 1,
 		.qp_access_flags = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE |
 				   IBV_ACCESS_REMOTE_ATOMIC,
-		.path_mtu = IBV_MTU_1024, .dest_qp_num = peer->qpn,
+		.path_mtu = IBV_MTU_1024, .dest_qp_num = peer->qpn, .rq_psn = end->psn,
 		.max_dest_rd_atomic = rd_atomic_of(end), .min_rnr_timer = 1,
 		.ah_attr = { .is_global = 1, .port_num = 1,
 			     .grh = { .dgid = peer->gid, .sgid_index = end->nic->gid_index,
@@ -175,7 +175,7 @@ void end_connect(struct end *end, const struct address *peer)
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS, .max_rd_atomic = rd_atomic_of(end),
 		.timeout = end->timeout ?: TIMEOUT_LONG, .retry_cnt = 7, .rnr_retry = 7,
-		.rq_psn = end->psn, .sq_psn = end->psn,
+		.sq_psn = end->psn,
 	};
 
 	end_receive_from(end, peer);

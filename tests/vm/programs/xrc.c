@@ -27,6 +27,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,7 +36,7 @@ enum {
 	BURST = 4, ROUNDS = 15, WAIT_MS = 50, NEVER_MS = 3600000, TIMEOUT = 14,
 };
 
-enum what { GIVE, GIVE_SLOW, SLOW_ASKED, TAKE, CHECK_FIELD, CHECK_BYTES, TARGET, CONNECT };
+enum what { GIVE, GIVE_SLOW, SLOW_ASKED, SLOW_HANDLER, TAKE, CHECK_FIELD, CHECK_BYTES, TARGET, CONNECT };
 
 /* To the process of a queue */
 struct order {
@@ -351,6 +352,8 @@ static uint64_t obey(struct queue *queue, const struct order *order)
 		return give_slow(queue);
 	case SLOW_ASKED:
 		return slow_asked(&queue->slow);
+	case SLOW_HANDLER:
+		return queue->slow.fd;
 	case TARGET:
 		queue->target = target_create();
 		return queue->target->qp_num;
@@ -685,9 +688,10 @@ static void deliver_half(int pair, struct queue *queue)
 	}
 }
 
-static void flushed(void)
+/* Whoever's the queue is, it gets its request back. */
+static void flushed(enum ibv_qp_state state)
 {
-	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_ERR };
+	struct ibv_qp_attr attr = { .qp_state = state };
 	struct queue *queue = &queues[1];
 	struct ibv_wc wc;
 
@@ -696,14 +700,14 @@ static void flushed(void)
 	wc = end_wait(&queue->end);
 	CHECK(wc.status == IBV_WC_WR_FLUSH_ERR && wc.wr_id == SLOTS);
 	CHECK(wc.qp_num == far[0]->qp_num);
-	event_is(IBV_EVENT_QP_LAST_WQE_REACHED, far[0]);
+	if (state == IBV_QPS_ERR)
+		event_is(IBV_EVENT_QP_LAST_WQE_REACHED, far[0]);
 	pair_connect(0);
 	slow_end(&queue->slow);
 	CHECK(!madvise(queue->inbox, PAGE, MADV_DONTNEED));
-	printf("a target that fails flushes the request that it has, and no other\n");
 }
 
-/* Nobody waits for the page: neither who destroys the queue, nor, in the end, the sender. */
+/* Nobody waits for the page: neither who destroys the queue, nor the sender. */
 static void queue_goes(void)
 {
 	struct queue queue = { .index = QUEUES };
@@ -711,8 +715,8 @@ static void queue_goes(void)
 	queue_create(&queue);
 	deliver_half(0, &queue);
 	CHECK(!ibv_destroy_srq(queue.srq));
-	slow_end(&queue.slow);
 	fails(IBV_WC_REM_INV_REQ_ERR, IBV_EVENT_QP_REQ_ERR);
+	slow_end(&queue.slow);
 	nothing_comes(&queue.end);
 	queue_destroy_rest(&queue);
 	printf("a queue that goes ends the message\n");
@@ -755,20 +759,23 @@ static void transfer(int pair, int queue)
 }
 
 /*
- * It dies with a message half delivered. The message ends, one way or the other: its
- * page comes when the handler has gone, unless the queue goes before.
+ * It dies with a message half delivered, whose page never comes: this process has its
+ * userfaultfd, too.
  */
 static void die(void)
 {
 	struct queue *other = &queues[OWN];
-	enum ibv_wc_status status;
+	int pidfd, userfaultfd;
 
 	deliver_half(1, other);
+	CHECK((pidfd = syscall(SYS_pidfd_open, other->pid, 0)) >= 0);
+	userfaultfd = syscall(SYS_pidfd_getfd, pidfd,
+			      (int)order(other, (struct order){ .what = SLOW_HANDLER }), 0);
+	CHECK(userfaultfd >= 0);
 	end_other(other, SIGKILL);
-	status = end_wait(&near[1]).status;
-	CHECK(status == IBV_WC_SUCCESS || status == IBV_WC_REM_INV_REQ_ERR ||
-	      status == IBV_WC_REM_OP_ERR);
-	CHECK((status == IBV_WC_SUCCESS) == (state_of(far[1]) != IBV_QPS_ERR));
+	CHECK(end_wait(&near[1]).status == IBV_WC_REM_INV_REQ_ERR);
+	CHECK(state_of(far[1]) == IBV_QPS_ERR);
+	CHECK(!close(userfaultfd) && !close(pidfd));
 }
 
 static void processes(void)
@@ -925,7 +932,9 @@ static void what_ends_it(void)
 	wrong_numbers();
 	wrong_keys();
 	too_long();
-	flushed();
+	flushed(IBV_QPS_ERR);
+	flushed(IBV_QPS_RESET);
+	printf("a target that fails or is reset flushes the request that it has, and no other\n");
 	queue_goes();
 	processes();
 }
