@@ -3,8 +3,8 @@
  * The completer: the part of the requester that takes the peer's answers.
  *
  * Send requests complete in order. An answer acknowledges everything before
- * it, but a READ or an atomic is only done when its data is there: an answer to
- * something behind one that is not done says that responses were lost.
+ * it, but a READ or an atomic is only done when its response is there: an answer
+ * to something behind one that is not done says that responses were lost.
  */
 #include "packet.h"
 #include "qp.h"
@@ -117,7 +117,16 @@ static bool odp_comp_segment_done(const struct odp_swqe *swqe, u32 done)
 	return done == swqe->npsns || done % ODP_READ_SEGMENT == 0;
 }
 
-/* Data that is in order for the oldest request; as odp_sg_copy(). */
+/* Bytes that the response has from an offset on */
+static u32 odp_comp_expected(const struct odp_qp *qp,
+			     const struct odp_swqe *swqe, u32 offset)
+{
+	if (odp_swqe_is_atomic_write(swqe))
+		return 0;
+	return min(qp->mtu, swqe->length - offset);
+}
+
+/* A response that is in order for the oldest request; as odp_sg_copy(). */
 static int odp_comp_data(struct odp_qp *qp, struct odp_swqe *swqe,
 			 const struct odp_packet *pkt)
 {
@@ -130,7 +139,7 @@ static int odp_comp_data(struct odp_qp *qp, struct odp_swqe *swqe,
 	int err;
 
 	if (atomic != odp_swqe_is_atomic(swqe) ||
-	    len != min(qp->mtu, swqe->length - offset)) {
+	    len != odp_comp_expected(qp, swqe, offset)) {
 		odp_requester_fail(qp, IB_WC_BAD_RESP_ERR, 0);
 		return 0;
 	}

@@ -2,6 +2,7 @@
 /*
  * Packets: headers behind the UDP header, IBTA volume 1 chapter 9.
  */
+#include "../compat/verbs.h"
 #include "packet.h"
 #include "qp.h"
 #include "window.h"
@@ -10,6 +11,7 @@
 #define P_WRITE	(ODP_PKT_VALID | ODP_PKT_WRITE | ODP_PKT_PAYLOAD)
 #define P_READ	(ODP_PKT_VALID | ODP_PKT_READ)
 #define P_ATOMIC	(ODP_PKT_VALID | ODP_PKT_ATOMIC)
+#define P_ATOMIC_ETH	ODP_PKT_ATOMIC_ETH
 #define P_ANSWER	(P_READ | ODP_PKT_RESPONSE | ODP_PKT_PAYLOAD)
 #define P_FIRST	ODP_PKT_FIRST
 #define P_LAST	ODP_PKT_LAST
@@ -18,6 +20,8 @@
 #define P_AETH	ODP_PKT_AETH
 #define P_IMM	ODP_PKT_IMM
 #define P_INV	ODP_PKT_INV
+/* Requests that are for others to know: the peer hears that they are not known. */
+#define P_OTHER	(ODP_PKT_VALID | P_ONLY | ODP_PKT_PAYLOAD)
 
 /*
  * Of the RC service; those of UC are the same as far as there are any, those of XRC
@@ -45,11 +49,13 @@ static const u16 odp_opcodes[] = {
 	[IB_OPCODE_RC_ACKNOWLEDGE]			=
 		ODP_PKT_VALID | ODP_PKT_RESPONSE | P_ONLY | P_AETH,
 	[IB_OPCODE_RC_ATOMIC_ACKNOWLEDGE]		=
-		P_ATOMIC | ODP_PKT_RESPONSE | P_ONLY | P_AETH,
-	[IB_OPCODE_RC_COMPARE_SWAP]			= P_ATOMIC | P_ONLY,
-	[IB_OPCODE_RC_FETCH_ADD]			= P_ATOMIC | P_ONLY,
+		P_ATOMIC | ODP_PKT_RESPONSE | P_ONLY | P_AETH | P_ATOMIC_ETH,
+	[IB_OPCODE_RC_COMPARE_SWAP]			= P_ATOMIC | P_ONLY | P_ATOMIC_ETH,
+	[IB_OPCODE_RC_FETCH_ADD]			= P_ATOMIC | P_ONLY | P_ATOMIC_ETH,
 	[IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE]	= P_SEND | P_LAST | P_INV,
 	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE]	= P_SEND | P_ONLY | P_INV,
+	[ODP_OPCODE_ATOMIC_WRITE]			=
+		P_ATOMIC | P_ONLY | P_RETH | ODP_PKT_PAYLOAD,
 };
 
 /**
@@ -73,12 +79,13 @@ u32 odp_opcode_flags(u8 opcode)
 	default:
 		break;
 	}
-	opcode -= service;
-	if ((service != IB_OPCODE_RC && service != ODP_OPCODE_XRC) ||
-	    opcode >= ARRAY_SIZE(odp_opcodes))
+	if (service != IB_OPCODE_RC && service != ODP_OPCODE_XRC)
 		return 0;
-	flags = odp_opcodes[opcode];
-	if (service == ODP_OPCODE_XRC && flags && !(flags & ODP_PKT_RESPONSE))
+	opcode -= service;
+	flags = opcode < ARRAY_SIZE(odp_opcodes) ? odp_opcodes[opcode] : 0;
+	if (!flags)
+		flags = P_OTHER;
+	if (service == ODP_OPCODE_XRC && !(flags & ODP_PKT_RESPONSE))
 		flags |= ODP_PKT_XRCETH;
 	return flags;
 }
@@ -97,7 +104,7 @@ static u32 odp_header_len(u32 flags)
 		len += sizeof(struct odp_deth);
 	if (flags & (ODP_PKT_IMM | ODP_PKT_INV))
 		len += sizeof(__be32);
-	if (flags & ODP_PKT_ATOMIC)
+	if (flags & ODP_PKT_ATOMIC_ETH)
 		len += flags & ODP_PKT_RESPONSE ?
 			sizeof(struct odp_atomic_ack_eth) :
 			sizeof(struct odp_atomic_eth);
@@ -197,7 +204,7 @@ static void odp_put_extensions(struct sk_buff *skb, u32 flags,
 	if (flags & ODP_PKT_INV)
 		*(__be32 *)skb_put(skb, sizeof(__be32)) =
 			cpu_to_be32(spec->invalidate);
-	if (flags & ODP_PKT_ATOMIC)
+	if (flags & ODP_PKT_ATOMIC_ETH)
 		odp_put_atomic(skb, flags, spec);
 }
 

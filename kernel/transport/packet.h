@@ -29,11 +29,12 @@ struct odp_send_wqe;
  * @ODP_PKT_AETH: Has an AETH.
  * @ODP_PKT_IMM: Has immediate data.
  * @ODP_PKT_PAYLOAD: May have a payload.
- * @ODP_PKT_ATOMIC: An atomic request, with its header, or the response to one,
- *	with its header behind the AETH.
+ * @ODP_PKT_ATOMIC: An atomic request, or the response to one. An ATOMIC WRITE is
+ *	one, too, with the headers of a WRITE; its response is that to a READ.
  * @ODP_PKT_DETH: Has a DETH.
  * @ODP_PKT_INV: Has a key to invalidate, in the place of immediate data.
  * @ODP_PKT_XRCETH: Has an XRCETH, before all other headers but the first.
+ * @ODP_PKT_ATOMIC_ETH: Has an atomic header, of a response behind the AETH.
  */
 enum odp_packet_flags {
 	ODP_PKT_VALID		= BIT(0),
@@ -51,6 +52,7 @@ enum odp_packet_flags {
 	ODP_PKT_DETH		= BIT(12),
 	ODP_PKT_INV		= BIT(13),
 	ODP_PKT_XRCETH		= BIT(14),
+	ODP_PKT_ATOMIC_ETH	= BIT(15),
 };
 
 /**
@@ -135,12 +137,12 @@ static inline u32 odp_packet_invalidate(const struct odp_packet *pkt)
  * @len: Bytes of payload.
  * @solicited: Solicited event bit.
  * @ack_req: Acknowledge request bit.
- * @reth: For opcodes that have one, and for atomics.
+ * @reth: For opcodes that have one or an atomic header.
  * @syndrome: For opcodes that have an AETH.
  * @msn: The same.
  * @imm: For opcodes that have immediate data.
  * @invalidate: For opcodes that have a key to invalidate.
- * @atomic: For atomic requests.
+ * @atomic: For requests that have an atomic header.
  * @old: For responses to them.
  * @datagram: For datagrams: the request that says where to.
  * @srqn: For XRC requests: the shared receive queue.

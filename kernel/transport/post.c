@@ -38,10 +38,11 @@ static int odp_post_local(struct odp_qp *qp, struct odp_swqe *swqe,
 static void odp_post_remote(struct odp_send_wqe *wqe,
 			    const struct ib_send_wr *wr)
 {
-	switch (wr->opcode) {
+	switch ((u32)wr->opcode) {
 	case IB_WR_RDMA_WRITE:
 	case IB_WR_RDMA_WRITE_WITH_IMM:
 	case IB_WR_RDMA_READ:
+	case ODP_WR_ATOMIC_WRITE:
 		wqe->rkey = rdma_wr(wr)->rkey;
 		wqe->remote_addr = rdma_wr(wr)->remote_addr;
 		break;

@@ -13,6 +13,7 @@
 #include <net/dst_cache.h>
 #include <rdma/ib_verbs.h>
 
+#include "../compat/verbs.h"
 #include "../odp.h"
 #include "cqueue.h"
 #include "half.h"
@@ -116,10 +117,21 @@ static inline bool odp_swqe_is_atomic(const struct odp_swqe *swqe)
 	       swqe->wqe.opcode == IB_WR_ATOMIC_FETCH_AND_ADD;
 }
 
-/* Is it only done when data has come back? */
-static inline bool odp_swqe_asks(const struct odp_swqe *swqe)
+static inline bool odp_swqe_is_atomic_write(const struct odp_swqe *swqe)
+{
+	return swqe->wqe.opcode == ODP_WR_ATOMIC_WRITE;
+}
+
+/* Is its memory for data that comes back? */
+static inline bool odp_swqe_fetches(const struct odp_swqe *swqe)
 {
 	return swqe->wqe.opcode == IB_WR_RDMA_READ || odp_swqe_is_atomic(swqe);
+}
+
+/* Is it only done when a response to it alone has come? */
+static inline bool odp_swqe_asks(const struct odp_swqe *swqe)
+{
+	return odp_swqe_fetches(swqe) || odp_swqe_is_atomic_write(swqe);
 }
 
 /* Is it about this device's own keys? Nothing is sent then. */
@@ -321,10 +333,12 @@ struct odp_remote {
 /**
  * struct odp_atomic_result - what to answer an atomic again
  * @psn: PSN of the request.
+ * @silent: The peer is not told what was there before.
  * @old: What was there before.
  */
 struct odp_atomic_result {
 	u32 psn;
+	bool silent;
 	u64 old;
 };
 

@@ -35,6 +35,7 @@ static bool odp_swqe_opcode_ok(const struct odp_qp *qp, u8 opcode)
 	case IB_WR_RDMA_READ:
 	case IB_WR_ATOMIC_CMP_AND_SWP:
 	case IB_WR_ATOMIC_FETCH_AND_ADD:
+	case ODP_WR_ATOMIC_WRITE:
 		return odp_qp_is_reliable(qp);
 	default:
 		return false;
@@ -108,7 +109,7 @@ void odp_swqe_check(struct odp_qp *qp, struct odp_swqe *swqe)
 	    (odp_swqe_is_local(swqe) && !odp_swqe_local_ok(wqe)))
 		return;
 	if (wqe->flags & IB_SEND_INLINE) {
-		if (odp_swqe_asks(swqe) ||
+		if (odp_swqe_fetches(swqe) ||
 		    wqe->inline_length > sq->max_inline)
 			return;
 		length = wqe->inline_length;
@@ -119,7 +120,8 @@ void odp_swqe_check(struct odp_qp *qp, struct odp_swqe *swqe)
 	}
 	swqe->status = IB_WC_LOC_LEN_ERR;
 	if (length > odp_message_max(qp) ||
-	    (odp_swqe_is_atomic(swqe) && length != sizeof(u64)))
+	    ((odp_swqe_is_atomic(swqe) || odp_swqe_is_atomic_write(swqe)) &&
+	     length != sizeof(u64)))
 		return;
 	swqe->length = length;
 	swqe->status = IB_WC_SUCCESS;

@@ -15,7 +15,8 @@
  * A long READ is asked for in segments, so that the peer never has more than a
  * window's worth of responses to send; segments begin at fixed PSNs, also when
  * one is asked for again in the middle. An atomic is a READ of one packet, but
- * for what the peer does.
+ * for what the peer does. An ATOMIC WRITE is sent like an RDMA WRITE and answered
+ * like a READ of nothing.
  *
  * On an unreliable connection a request is done when it is sent: nothing is
  * outstanding, and nothing is sent again.
@@ -89,6 +90,8 @@ static enum ib_wc_opcode odp_wc_opcode(u8 opcode)
 		return IB_WC_COMP_SWAP;
 	case IB_WR_ATOMIC_FETCH_AND_ADD:
 		return IB_WC_FETCH_ADD;
+	case ODP_WR_ATOMIC_WRITE:
+		return ODP_WC_ATOMIC_WRITE;
 	case IB_WR_BIND_MW:
 		return IB_WC_BIND_MW;
 	case IB_WR_LOCAL_INV:
@@ -407,6 +410,8 @@ static u8 odp_req_opcode(const struct odp_swqe *swqe, bool first, bool last)
 	bool write = swqe->wqe.opcode == IB_WR_RDMA_WRITE ||
 		     swqe->wqe.opcode == IB_WR_RDMA_WRITE_WITH_IMM;
 
+	if (odp_swqe_is_atomic_write(swqe))
+		return ODP_OPCODE_ATOMIC_WRITE;
 	if (inv)
 		return first ? IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE :
 			       IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE;
@@ -445,7 +450,7 @@ int odp_requester_gather(struct odp_qp *qp, struct odp_swqe *swqe, u32 len)
 			   &req->filled);
 }
 
-/* One packet of a SEND or WRITE; as odp_sg_copy(), or -ENOMEM. */
+/* One packet of a SEND or of either WRITE; as odp_sg_copy(), or -ENOMEM. */
 static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 {
 	struct odp_requester *req = &qp->req;
@@ -484,6 +489,7 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 	req->skb = NULL;
 	req->filled = 0;
 	req->unasked = spec.ack_req ? 0 : req->unasked + 1;
+	req->reads += odp_swqe_asks(swqe);
 	odp_waiter_progress(&req->half.waiter);
 	if (last)
 		odp_half_operation_done(&req->half);
@@ -520,7 +526,7 @@ static struct odp_atomic odp_req_atomic(const struct odp_send_wqe *wqe)
 	if (wqe->opcode == IB_WR_ATOMIC_FETCH_AND_ADD)
 		return (struct odp_atomic){ .swap_add = wqe->compare_add };
 	return (struct odp_atomic){
-		.compare_swap = true,
+		.kind = ODP_COMPARE_SWAP,
 		.swap_add = wqe->swap,
 		.compare = wqe->compare_add,
 	};
@@ -678,7 +684,7 @@ static int odp_req_send(struct odp_qp *qp)
 	}
 	if (!odp_req_room(qp, swqe))
 		return 0;
-	if (odp_swqe_asks(swqe)) {
+	if (odp_swqe_fetches(swqe)) {
 		odp_req_ask(qp, swqe);
 		return 1;
 	}

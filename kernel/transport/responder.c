@@ -14,7 +14,7 @@
  *
  * A READ is answered packet by packet while later requests wait behind it. An
  * atomic is executed once, and what it has returned is kept for when it comes
- * again.
+ * again; an ATOMIC WRITE is one that returns nothing.
  *
  * IBTA volume 1: 9.7.4 (order of validation), 9.7.5 (acknowledgments),
  * 9.8.2 (unreliable connection), 9.9.3 (responder errors).
@@ -553,7 +553,9 @@ static void odp_resp_atomic_ack(struct odp_qp *qp,
 				const struct odp_atomic_result *result)
 {
 	struct odp_packet_spec spec = {
-		.opcode = IB_OPCODE_RC_ATOMIC_ACKNOWLEDGE,
+		.opcode = result->silent ?
+			IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY :
+			IB_OPCODE_RC_ATOMIC_ACKNOWLEDGE,
 		.psn = result->psn,
 		.syndrome = ODP_SYNDROME_ACK,
 		.msn = qp->resp.msn,
@@ -573,26 +575,61 @@ static struct odp_atomic_result *odp_resp_result(struct odp_responder *resp,
 	return &resp->results[(resp->atomics - 1 - back) % ODP_MAX_RD_ATOMIC];
 }
 
-static int odp_resp_atomic(struct odp_qp *qp, const struct odp_packet *pkt)
+static void odp_atomic_from_eth(struct odp_remote *remote,
+				struct odp_atomic *op,
+				const struct odp_packet *pkt)
 {
 	const struct odp_atomic_eth *eth = odp_packet_atomic(pkt);
-	struct odp_remote remote = {
-		.va = be64_to_cpu(eth->va),
-		.rkey = be32_to_cpu(eth->rkey),
-		.srqn = odp_packet_srqn(pkt),
-	};
 	u8 opcode = pkt->bth->opcode & ~ODP_BTH_SERVICE_MASK;
-	struct odp_atomic op = {
-		.compare_swap = opcode == IB_OPCODE_RC_COMPARE_SWAP,
-		.swap_add = be64_to_cpu(eth->swap_add),
-		.compare = be64_to_cpu(eth->compare),
+
+	remote->va = be64_to_cpu(eth->va);
+	remote->rkey = be32_to_cpu(eth->rkey);
+	remote->left = sizeof(u64);
+	remote->srqn = odp_packet_srqn(pkt);
+	op->kind = opcode == IB_OPCODE_RC_COMPARE_SWAP ? ODP_COMPARE_SWAP :
+							 ODP_FETCH_ADD;
+	op->swap_add = be64_to_cpu(eth->swap_add);
+	op->compare = be64_to_cpu(eth->compare);
+}
+
+/* The payload is 64 bits of memory, in no byte order. False if it is not. */
+static bool odp_atomic_from_payload(struct odp_remote *remote,
+				    struct odp_atomic *op,
+				    const struct odp_packet *pkt)
+{
+	odp_remote_from_reth(remote, pkt);
+	if (pkt->len != sizeof(op->swap_add) || remote->left != pkt->len)
+		return false;
+	op->kind = ODP_ATOMIC_WRITE;
+	memcpy(&op->swap_add, pkt->payload, sizeof(op->swap_add));
+	return true;
+}
+
+/* What the peer asks for; false if that is nothing that may be asked for. */
+static bool odp_resp_atomic_parse(const struct odp_packet *pkt,
+				  struct odp_remote *remote,
+				  struct odp_atomic *op)
+{
+	if (pkt->flags & ODP_PKT_ATOMIC_ETH)
+		odp_atomic_from_eth(remote, op, pkt);
+	else if (!odp_atomic_from_payload(remote, op, pkt))
+		return false;
+	/* 9.4.5: the address shall be aligned, or the request is invalid. */
+	return IS_ALIGNED(remote->va, sizeof(u64));
+}
+
+static int odp_resp_atomic(struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	struct odp_atomic_result result = {
+		.psn = pkt->psn,
+		.silent = !(pkt->flags & ODP_PKT_ATOMIC_ETH),
 	};
-	struct odp_atomic_result result = { .psn = pkt->psn };
+	struct odp_remote remote;
+	struct odp_atomic op;
 	int err;
 
-	/* 9.4.5: the address shall be aligned, or the request is invalid. */
 	if (!qp->attr.max_dest_rd_atomic ||
-	    !IS_ALIGNED(remote.va, sizeof(u64))) {
+	    !odp_resp_atomic_parse(pkt, &remote, &op)) {
 		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_REM_INV_REQ_ERR);
 		return 0;
 	}
@@ -704,7 +741,10 @@ static int odp_resp_execute(struct odp_qp *qp, const struct odp_packet *pkt)
 		return odp_resp_write(qp, pkt);
 	if (pkt->flags & ODP_PKT_ATOMIC)
 		return odp_resp_atomic(qp, pkt);
-	odp_resp_read(qp, pkt);
+	if (pkt->flags & ODP_PKT_READ)
+		odp_resp_read(qp, pkt);
+	else
+		odp_resp_fail(qp, ODP_SYNDROME_NAK_INV, IB_WC_REM_INV_REQ_ERR);
 	return 0;
 }
 

@@ -152,13 +152,14 @@ int odp_remote_atomic(struct odp_qp *qp, struct odp_half *half,
 		      const struct odp_remote *remote,
 		      const struct odp_atomic *op, u64 *old)
 {
+	int access = op->kind == ODP_ATOMIC_WRITE ? IB_ACCESS_REMOTE_WRITE :
+						    IB_ACCESS_REMOTE_ATOMIC;
 	struct odp_window *win;
 	int err = 0;
 
-	if (!(READ_ONCE(qp->access) & IB_ACCESS_REMOTE_ATOMIC))
+	if (!(READ_ONCE(qp->access) & access))
 		return -EACCES;
-	win = odp_remote_window(qp, remote, remote->va, sizeof(*old),
-				IB_ACCESS_REMOTE_ATOMIC);
+	win = odp_remote_window(qp, remote, remote->va, sizeof(*old), access);
 	if (!win)
 		return -EACCES;
 	/* A memory window's zero may be anywhere. */

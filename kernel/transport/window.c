@@ -531,6 +531,19 @@ size_t odp_window_copy(struct odp_window *win, u64 addr, void *buf, size_t len,
 	return done;
 }
 
+/* One that stores is a full barrier: what was written before is seen before. */
+static u64 odp_atomic_at(atomic64_t *word, const struct odp_atomic *op)
+{
+	switch (op->kind) {
+	case ODP_COMPARE_SWAP:
+		return atomic64_cmpxchg(word, op->compare, op->swap_add);
+	case ODP_ATOMIC_WRITE:
+		return atomic64_xchg(word, op->swap_add);
+	default:
+		return atomic64_fetch_add(op->swap_add, word);
+	}
+}
+
 /**
  * odp_window_atomic - operates on 64 bits of a window, atomically
  * @win: The window, held; the 8 bytes at @addr are inside.
@@ -553,10 +566,7 @@ bool odp_window_atomic(struct odp_window *win, u64 addr,
 	if (!odp_window_begin(win, addr, sizeof(*old), true, sizeof(*old), pins,
 			      miss, &chunk))
 		return false;
-	if (op->compare_swap)
-		*old = cmpxchg64((u64 *)chunk.addr, op->compare, op->swap_add);
-	else
-		*old = atomic64_fetch_add(op->swap_add, chunk.addr);
+	*old = odp_atomic_at(chunk.addr, op);
 	odp_chunk_end(&chunk);
 	return true;
 }

@@ -101,13 +101,25 @@ struct odp_window {
 };
 
 /**
+ * enum odp_atomic_kind - what is done to 64 bits
+ * @ODP_FETCH_ADD: odp_atomic.swap_add is added.
+ * @ODP_COMPARE_SWAP: It is stored if odp_atomic.compare is there.
+ * @ODP_ATOMIC_WRITE: It is stored.
+ */
+enum odp_atomic_kind {
+	ODP_FETCH_ADD,
+	ODP_COMPARE_SWAP,
+	ODP_ATOMIC_WRITE,
+};
+
+/**
  * struct odp_atomic - an operation on 64 bits
- * @compare_swap: Stores @swap_add if @compare is there; else adds it.
+ * @kind: Which.
  * @swap_add: What to store, or to add.
  * @compare: What to compare with.
  */
 struct odp_atomic {
-	bool compare_swap;
+	enum odp_atomic_kind kind;
 	u64 swap_add;
 	u64 compare;
 };

@@ -11,6 +11,7 @@
 #include <rdma/ib_cache.h>
 #include <rdma/ib_mad.h>
 
+#include "../compat/verbs.h"
 #include "../transport/cqueue.h"
 #include "../transport/packet.h"
 #include "../transport/qp.h"
@@ -26,7 +27,8 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 {
 	const int rc = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
 		       IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ |
-		       IB_ODP_SUPPORT_SRQ_RECV | IB_ODP_SUPPORT_ATOMIC;
+		       IB_ODP_SUPPORT_SRQ_RECV | IB_ODP_SUPPORT_ATOMIC |
+		       ODP_SUPPORT_ATOMIC_WRITE;
 	/* A target has no receive queue of its own. */
 	const int xrc = rc & ~IB_ODP_SUPPORT_RECV;
 	const int ud = IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
@@ -48,7 +50,8 @@ static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 				 IB_DEVICE_MEM_WINDOW |
 				 IB_DEVICE_MEM_MGT_EXTENSIONS |
 				 IB_DEVICE_MEM_WINDOW_TYPE_2B |
-				 IB_DEVICE_XRC;
+				 IB_DEVICE_XRC |
+				 ODP_DEVICE_ATOMIC_WRITE;
 	attr->kernel_cap_flags = IBK_ON_DEMAND_PAGING | IBK_ALLOW_USER_UNREG;
 	attr->max_send_sge = ODP_MAX_SGE;
 	attr->max_recv_sge = ODP_MAX_SGE;

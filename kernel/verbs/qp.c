@@ -41,12 +41,16 @@ static int odp_qp_check_init(const struct ib_qp_init_attr *init)
 	return 0;
 }
 
-/* What is left of a stride behind the header is for any mix of uses. */
+/*
+ * What is left of a stride behind the header is for any mix of uses; the data of
+ * an ATOMIC WRITE always fits.
+ */
 static void odp_sq_layout(struct odp_qp *qp, struct ib_qp_cap *cap)
 {
 	struct odp_sq *sq = &qp->sq;
-	u32 room = max_t(u32, cap->max_inline_data,
-			 cap->max_send_sge * sizeof(struct odp_sge));
+	size_t room = max3((size_t)cap->max_inline_data,
+			   cap->max_send_sge * sizeof(struct odp_sge),
+			   sizeof(u64));
 
 	sq->kring.depth = roundup_pow_of_two(max(cap->max_send_wr, 1U));
 	sq->kring.stride = ALIGN(sizeof(struct odp_send_wqe) + room,

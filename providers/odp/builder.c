@@ -211,6 +211,18 @@ static void wr_set_inline_data(struct ibv_qp_ex *qpx, void *addr,
 	wr_set_inline_data_list(qpx, 1, &buf);
 }
 
+/* It has its data with it, and for that every entry has room. */
+static void wr_atomic_write(struct ibv_qp_ex *qpx, uint32_t rkey,
+			    uint64_t remote_addr, const void *atomic_wr)
+{
+	add(qpx, (struct odp_send_wqe){
+		.opcode = IBV_WR_ATOMIC_WRITE,
+		.rkey = rkey,
+		.remote_addr = remote_addr,
+	});
+	wr_set_inline_data(qpx, (void *)atomic_wr, 8);
+}
+
 static void wr_start(struct ibv_qp_ex *qpx)
 {
 	struct odp_sq *sq = to_sq(qpx);
@@ -259,6 +271,7 @@ static uint64_t supported_ops(enum ibv_qp_type type)
 		return in_uc | IBV_QP_EX_WITH_RDMA_READ |
 		       IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
 		       IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD |
+		       IBV_QP_EX_WITH_ATOMIC_WRITE |
 		       IBV_QP_EX_WITH_SEND_WITH_INV;
 	}
 }
@@ -286,6 +299,7 @@ int odp_builder_init(struct verbs_qp *vqp, uint64_t send_ops_flags)
 	qpx->wr_rdma_write_imm = wr_rdma_write_imm;
 	qpx->wr_atomic_cmp_swp = wr_atomic_cmp_swp;
 	qpx->wr_atomic_fetch_add = wr_atomic_fetch_add;
+	qpx->wr_atomic_write = wr_atomic_write;
 	qpx->wr_local_inv = wr_local_inv;
 	qpx->wr_bind_mw = wr_bind_mw;
 	qpx->wr_set_ud_addr = wr_set_ud_addr;

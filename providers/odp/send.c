@@ -33,6 +33,7 @@ static unsigned int traits(enum ibv_wr_opcode opcode)
 	case IBV_WR_RDMA_WRITE:
 		return KNOWN | IN_UC | HAS_REMOTE;
 	case IBV_WR_RDMA_READ:
+	case IBV_WR_ATOMIC_WRITE:
 		return KNOWN | HAS_REMOTE;
 	case IBV_WR_RDMA_WRITE_WITH_IMM:
 		return KNOWN | IN_UC | HAS_REMOTE | HAS_IMM;
@@ -121,6 +122,8 @@ static int fill_inline(const struct odp_sq *sq, struct odp_send_wqe *wqe,
 		ret = odp_sq_add_inline(sq, wqe,
 					(void *)(uintptr_t)wr->sg_list[i].addr,
 					wr->sg_list[i].length);
+	if (!ret && odp_wr_is_word(wqe->opcode) && wqe->inline_length != 8)
+		ret = EINVAL;
 	return ret;
 }
 

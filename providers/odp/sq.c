@@ -84,7 +84,7 @@ int odp_sq_set_sges(const struct odp_sq *sq, struct odp_send_wqe *wqe,
 		    const struct ibv_sge *sges, size_t num)
 {
 	if (num > sq->max_sge ||
-	    (odp_wr_is_atomic(wqe->opcode) && length_of(sges, num) != 8))
+	    (odp_wr_is_word(wqe->opcode) && length_of(sges, num) != 8))
 		return EINVAL;
 
 	if (num)

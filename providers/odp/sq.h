@@ -59,6 +59,12 @@ static inline bool odp_wr_is_atomic(enum ibv_wr_opcode opcode)
 	       opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
 }
 
+/* Is it about 64 bits? */
+static inline bool odp_wr_is_word(enum ibv_wr_opcode opcode)
+{
+	return odp_wr_is_atomic(opcode) || opcode == IBV_WR_ATOMIC_WRITE;
+}
+
 static inline void odp_sq_start(struct odp_sq *sq)
 {
 	pthread_mutex_lock(&sq->lock);

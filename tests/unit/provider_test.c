@@ -316,6 +316,62 @@ static void test_invalid_atomics(void **state)
 	expect_invalid(wr);
 }
 
+static void test_atomic_write(void **state)
+{
+	struct ibv_sge word = { .addr = 1, .length = 8, .lkey = 2 };
+	struct ibv_send_wr *bad, wr = {
+		.sg_list = &word,
+		.num_sge = 1,
+		.opcode = IBV_WR_ATOMIC_WRITE,
+		.wr.rdma = { .remote_addr = 3, .rkey = 4 },
+	};
+	const char data[8] = "ABCDEFG";
+
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), 0);
+	expect_sent(1, 1);
+	assert_int_equal(send_entry(0)->opcode, IBV_WR_ATOMIC_WRITE);
+	assert_int_equal(send_entry(0)->remote_addr, 3);
+	assert_int_equal(send_entry(0)->rkey, 4);
+	assert_int_equal(pieces(send_entry(0))->length, 8);
+
+	ibv_wr_start(qpx);
+	ibv_wr_atomic_write(qpx, 5, 6, data);
+	assert_int_equal(ibv_wr_complete(qpx), 0);
+	expect_sent(2, 2);
+	assert_int_equal(send_entry(1)->opcode, IBV_WR_ATOMIC_WRITE);
+	assert_int_equal(send_entry(1)->remote_addr, 6);
+	assert_int_equal(send_entry(1)->rkey, 5);
+	assert_int_equal(send_entry(1)->flags & IBV_SEND_INLINE,
+			 IBV_SEND_INLINE);
+	assert_int_equal(send_entry(1)->inline_length, 8);
+	assert_memory_equal(send_entry(1) + 1, data, 8);
+
+	word.addr = (uintptr_t)data;
+	wr.send_flags = IBV_SEND_INLINE;
+	assert_int_equal(odp_post_send(ibqp, &wr, &bad), 0);
+	expect_sent(3, 3);
+	assert_memory_equal(send_entry(2) + 1, data, 8);
+}
+
+static void test_invalid_atomic_write(void **state)
+{
+	char data[9] = {};
+	struct ibv_sge word = { (uintptr_t)data, 9, 2 };
+	struct ibv_send_wr wr = {
+		.sg_list = &word,
+		.num_sge = 1,
+		.opcode = IBV_WR_ATOMIC_WRITE,
+	};
+
+	expect_invalid(wr);
+	wr.send_flags = IBV_SEND_INLINE;
+	expect_invalid(wr);
+	wr.num_sge = 0;
+	expect_invalid(wr);
+	wr.send_flags = 0;
+	expect_invalid(wr);
+}
+
 static struct ibv_mr window_mr = { .pd = &pd, .lkey = 1 };
 static struct ibv_mw window = {
 	.pd = &pd,
@@ -802,6 +858,8 @@ int main(void)
 		TEST(test_invalid_requests),
 		TEST(test_atomics),
 		TEST(test_invalid_atomics),
+		TEST(test_atomic_write),
+		TEST(test_invalid_atomic_write),
 		TEST(test_windows),
 		TEST(test_invalid_windows),
 		TEST(test_datagrams),
