@@ -657,6 +657,18 @@ static int may_add(u32 key)
 	return 0;
 }
 
+/* ATOMIC WRITE, which this kernel's headers have no name for */
+static int may_store(u32 key)
+{
+	u64 *value = (u64 *)a->mem;
+
+	*value = ~*(u64 *)region_byte(8);
+	RUN(rdma((enum ib_wr_opcode)15, a->mem, region.mr->iova + 8, key,
+		 sizeof(*value), IB_WC_SUCCESS));
+	CHECK(*(u64 *)region_byte(8) == *value);
+	return 0;
+}
+
 static int may_not(enum ib_wr_opcode opcode, s32 from, u32 key, u32 len)
 {
 	return rdma(opcode, a->mem, region.mr->iova + from, key, len,
@@ -679,6 +691,7 @@ static int registered(void)
 	RUN(may_write(1, key));
 	RUN(may_read(key));
 	RUN(may_add(key));
+	RUN(may_store(key));
 	RUN(may_not(IB_WR_RDMA_WRITE, -1, key, 8));
 	RUN(may_not(IB_WR_RDMA_WRITE, 1, key, LENGTH));
 	RUN(may_not(IB_WR_RDMA_READ, LENGTH, key, 1));

@@ -534,11 +534,15 @@ static void remote(void)
 			CHECK(*(uint64_t *)outbox == (uint64_t)n * 5);
 		}
 		CHECK(order(queue, (struct order){ .what = CHECK_BYTES }) == 15);
+		*(uint64_t *)outbox = ~0x5500000000ULL;
+		post_remote(1, IBV_WR_ATOMIC_WRITE, queue, queue->known.rkey, 8);
+		end_done(&near[1]);
+		CHECK(order(queue, (struct order){ .what = CHECK_BYTES }) == ~0x5500000000ULL);
 		fill(q, 0);
 		post_remote(0, IBV_WR_RDMA_WRITE, queue, queue->known.rkey, 8);
 		end_done(&near[0]);
 	}
-	printf("remote memory of each process: written, read, added to\n");
+	printf("remote memory of each process: written, read, added to, written as a word\n");
 }
 
 static void write_with_immediate(void)
@@ -873,7 +877,8 @@ static void bad_queue_pairs(void)
 static void bad_input(void)
 {
 	const uint32_t caps = IBV_ODP_SUPPORT_SEND | IBV_ODP_SUPPORT_WRITE | IBV_ODP_SUPPORT_READ |
-			      IBV_ODP_SUPPORT_ATOMIC | IBV_ODP_SUPPORT_SRQ_RECV;
+			      IBV_ODP_SUPPORT_ATOMIC | IBV_ODP_SUPPORT_SRQ_RECV |
+			      1 << 7 /* ATOMIC WRITE */;
 	struct ibv_device_attr_ex device;
 
 	CHECK(!ibv_query_device_ex(nics[1].context, NULL, &device));

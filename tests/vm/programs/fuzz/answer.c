@@ -10,10 +10,11 @@
 
 static uint32_t ask(uint8_t opcode)
 {
-	bool atomic = opcode == ATOMIC_ACKNOWLEDGE;
+	bool atomic = opcode == ATOMIC_ACKNOWLEDGE, store = opcode == READ_ONLY && percent(30);
 	enum ibv_wr_opcode what = atomic ? IBV_WR_ATOMIC_FETCH_AND_ADD :
+				  store ? IBV_WR_ATOMIC_WRITE :
 				  opcode == ACKNOWLEDGE ? IBV_WR_RDMA_WRITE : IBV_WR_RDMA_READ;
-	uint32_t len = atomic ? 8 : opcode == READ_ONLY || opcode == ACKNOWLEDGE ? 1 + any(MTU) :
+	uint32_t len = atomic || store ? 8 : opcode == READ_ONLY || opcode == ACKNOWLEDGE ? 1 + any(MTU) :
 		       MTU + 1 + any(2 * MTU);
 	struct ibv_sge sge = { (uintptr_t)area(ANSWER), len, mrs[ANSWER]->lkey };
 	struct ibv_send_wr wr = { .sg_list = &sge, .num_sge = 1, .opcode = what }, *bad;
@@ -23,7 +24,8 @@ static uint32_t ask(uint8_t opcode)
 	else
 		wr.wr.rdma.remote_addr = 0x1000;
 	CHECK(!ibv_post_send(victim.qp, &wr, &bad));
-	return len;
+	/* The response to an ATOMIC WRITE is empty. */
+	return store ? 0 : len;
 }
 
 static void make_answer(struct packet *packet, uint8_t opcode, uint32_t psn, uint32_t len)
@@ -39,7 +41,7 @@ static void make_answer(struct packet *packet, uint8_t opcode, uint32_t psn, uin
 /* All of the right answer to what ask() has asked for */
 static void answer(uint8_t opcode, uint32_t len)
 {
-	uint32_t psns = kinds[opcode] & DATA ? (len + MTU - 1) / MTU : 1, i;
+	uint32_t psns = kinds[opcode] & DATA ? (len + MTU - 1) / MTU ?: 1 : 1, i;
 	struct packet packet;
 
 	for (i = 0; i < psns; i++) {

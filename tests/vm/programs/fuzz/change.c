@@ -27,6 +27,8 @@ static unsigned int any_length(unsigned int kind)
 		return 0;
 	if (!(kind & LAST))
 		return MTU;
+	if (kind & ATOMIC)
+		return 8;
 	return percent(20) ? MTU : 1 + any(MTU);
 }
 
@@ -45,7 +47,7 @@ void make_request(struct packet *packet, uint8_t opcode)
 	if (kind & (RETH | AETHER)) {
 		uint64_t va = (uintptr_t)area(TARGET) + any(AREA - length + 1);
 
-		put(packet->bytes + base, kind & AETHER ? va & -8UL : va, 8);
+		put(packet->bytes + base, kind & ATOMIC ? va & -8UL : va, 8);
 		put(packet->bytes + base + 8, mrs[TARGET]->rkey, 4);
 	}
 	if (kind & RETH)

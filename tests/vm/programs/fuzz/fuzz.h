@@ -29,7 +29,7 @@ enum opcode {
 	WRITE_FIRST, WRITE_MIDDLE, WRITE_LAST, WRITE_LAST_IMM, WRITE_ONLY, WRITE_ONLY_IMM,
 	READ_REQUEST, READ_FIRST, READ_MIDDLE, READ_LAST, READ_ONLY,
 	ACKNOWLEDGE, ATOMIC_ACKNOWLEDGE, COMPARE_SWAP, FETCH_ADD,
-	SEND_LAST_INV = 0x16, SEND_ONLY_INV, OPCODES,
+	SEND_LAST_INV = 0x16, SEND_ONLY_INV, FLUSH = 0x1c, ATOMIC_WRITE, OPCODES = 0x20,
 	RC = 0x00, XRC = 0xa0, SERVICE = 0xe0,
 };
 
@@ -38,6 +38,7 @@ enum {
 	SEND = 1 << 0, WRITE = 1 << 1, READ = 1 << 2, ATOMIC = 1 << 3, RESPONSE = 1 << 4,
 	FIRST = 1 << 5, LAST = 1 << 6, ONLY = FIRST | LAST,
 	RETH = 1 << 7, AETH = 1 << 8, IMM = 1 << 9, AETHER = 1 << 10, OLD = 1 << 11, DATA = 1 << 12,
+	OTHER = 1 << 13,	/* a request that the device does not know */
 };
 
 /* What a packet has to do, or did */

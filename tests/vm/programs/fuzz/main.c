@@ -27,7 +27,9 @@ static void one_round(void)
 
 	if (!model.alive)
 		connect_anew();
-	if (opcode < OPCODES && (!kinds[opcode] || (xrc && kinds[opcode] & RESPONSE)))
+	/* A single one of those that end a connection is often enough. */
+	if (opcode < OPCODES && ((kinds[opcode] & OTHER && opcode != FLUSH) ||
+				 (xrc && kinds[opcode] & RESPONSE)))
 		opcode = READ_REQUEST;
 	if (opcode >= OPCODES)
 		datagram_round(opcode > OPCODES);

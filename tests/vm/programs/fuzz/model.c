@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define UNKNOWN (OTHER | ONLY | DATA)
+
 const unsigned int kinds[OPCODES] = {
 	[SEND_FIRST] = SEND | FIRST | DATA,
 	[SEND_MIDDLE] = SEND | DATA,
@@ -28,6 +30,8 @@ const unsigned int kinds[OPCODES] = {
 	[FETCH_ADD] = ATOMIC | ONLY | AETHER,
 	[SEND_LAST_INV] = SEND | LAST | IMM | DATA,
 	[SEND_ONLY_INV] = SEND | ONLY | IMM | DATA,
+	[ATOMIC_WRITE] = ATOMIC | ONLY | RETH | DATA,
+	[FLUSH] = UNKNOWN, [0x15] = UNKNOWN, [0x18 ... 0x1b] = UNKNOWN, [0x1e ... 0x1f] = UNKNOWN,
 };
 
 struct model model;
@@ -43,7 +47,7 @@ unsigned int header_size(unsigned int kind)
 	       !!(kind & AETHER) * 28 + !!(kind & OLD) * 8;
 }
 
-/* Is it a packet for the queue pair at all? Reserved opcodes may end a connection. */
+/* Is it a packet for the queue pair at all? */
 enum outcome parse(const struct packet *packet, struct header *h)
 {
 	const unsigned char *bytes = packet->bytes;
@@ -54,7 +58,8 @@ enum outcome parse(const struct packet *packet, struct header *h)
 	    (bytes[0] & SERVICE) != (xrc ? XRC : RC))
 		return NOTHING;
 	h->opcode = bytes[0] & ~SERVICE;
-	if (h->opcode > FETCH_ADD)
+	/* What the key is of, this program does not know. */
+	if (h->opcode == SEND_LAST_INV || h->opcode == SEND_ONLY_INV)
 		return ANY;
 	h->kind = kinds[h->opcode];
 	h->psn = get(bytes + 9, 3);
@@ -125,10 +130,13 @@ static enum outcome judge_atomic(const struct header *h)
 {
 	uint64_t old, new;
 
-	if (h->va % 8 || !allowed(h))
+	if (h->va % 8 || h->length != 8 || (h->kind & DATA && h->len != 8) || !allowed(h))
 		return ENDED;
 	memcpy(&old, shadow_of((void *)h->va), 8);
-	new = h->opcode == FETCH_ADD ? old + h->swap_add : old == h->compare ? h->swap_add : old;
+	if (h->opcode == ATOMIC_WRITE)
+		memcpy(&new, h->data, 8);
+	else
+		new = h->opcode == FETCH_ADD ? old + h->swap_add : old == h->compare ? h->swap_add : old;
 	memcpy(shadow_of((void *)h->va), &new, 8);
 	return EXECUTED;
 }
@@ -153,7 +161,7 @@ enum outcome judge(const struct packet *packet)
 	if (h.psn != model.epsn)
 		return NOTHING;
 	if (!(h.kind & FIRST) != !!model.open || !fits(&h) || (xrc && h.srqn != srqn) ||
-	    (model.open && !(h.kind & model.open)))
+	    (model.open && !(h.kind & model.open)) || h.kind & OTHER)
 		return ENDED;
 	if (h.kind & SEND)
 		outcome = judge_send(&h);
