@@ -339,6 +339,9 @@ static void expect_word(uint64_t value)
 	const char *bytes = (char *)&words->other;
 	int i;
 
+	if (words->other.word != value)
+		printf("%016llx, not %016llx\n", (unsigned long long)words->other.word,
+		       (unsigned long long)value);
 	CHECK(words->other.word == value);
 	for (i = sizeof(value); i < 64; i++)
 		CHECK(!bytes[i]);
@@ -357,7 +360,7 @@ static void by_calls(void)
 	CHECK((qpx = ibv_qp_to_qp_ex(end.qp)));
 	ibv_wr_start(qpx);
 	for (i = 0; i < WINDOW; i++) {
-		value = 0x0123456789abcdef + i;
+		value = 0x0123456789abcdefUL + i;
 		qpx->wr_flags = IBV_SEND_SIGNALED;
 		ibv_wr_atomic_write(qpx, target_mr->rkey, (uintptr_t)&words->other, &value);
 		value = 0;
@@ -365,7 +368,7 @@ static void by_calls(void)
 	CHECK(!ibv_wr_complete(qpx));
 	for (i = 0; i < WINDOW; i++)
 		done(&end, IBV_WC_ATOMIC_WRITE, 8);
-	expect_word(0x0123456789abcdef + WINDOW - 1);
+	expect_word(0x0123456789abcdefUL + WINDOW - 1);
 	end_destroy(&end);
 	end_destroy(&peer);
 }
@@ -401,7 +404,7 @@ static void by_lists(void)
 		memset(source + PAGE, 0x22 * (i + 1), PAGE);
 		CHECK(!post_list(&end, i % 2 ? IBV_SEND_INLINE : 0, (uint32_t[]){ 3, 5 }, 2));
 		done(&end, IBV_WC_ATOMIC_WRITE, 8);
-		expect_word(0x2222222222111111 * (i + 1));
+		expect_word(0x2222222222111111UL * (i + 1));
 	}
 	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		CHECK(post_list(&end, 0, wrong[i], 2) == EINVAL);
