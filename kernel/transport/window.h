@@ -56,10 +56,12 @@ struct odp_map {
  * @length: Bytes; U64_MAX for the whole address space. @iova + @length - 1
  *	does not wrap.
  * @start: First address in the process.
- * @mirror: Where the memory is found; NULL if it is pinned or the device's.
+ * @mirror: Where the memory is found; NULL if it is pinned, the device's, or a
+ *	dma-buf's.
  * @umem: The pinned pages, or NULL.
- * @blocks: Pinned or device memory: kernel addresses of blocks of equal size. If
- *	there is no mirror either, addresses are the kernel's own.
+ * @dmabuf: Region: the dma-buf that it is of, see verbs/dmabuf.c, or NULL.
+ * @blocks: Memory without a mirror: kernel addresses of blocks of equal size. If
+ *	there are none either, addresses are the kernel's own.
  * @block_shift: Log2 of the size of a block.
  * @block_offset: Where in the first block @iova is.
  * @bound: Region: memory windows that are bound to it; negative: it goes.
@@ -87,6 +89,7 @@ struct odp_window {
 	u64 start;
 	struct odp_mirror *mirror;
 	struct ib_umem *umem;
+	struct odp_dmabuf *dmabuf;
 	void **blocks;
 	unsigned int block_shift;
 	u64 block_offset;

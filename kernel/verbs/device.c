@@ -208,6 +208,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.query_ucontext = odp_query_ucontext,
 	.reg_dm_mr = odp_reg_dm_mr,
 	.reg_user_mr = odp_reg_user_mr,
+	.reg_user_mr_dmabuf = odp_reg_user_mr_dmabuf,
 	.req_notify_cq = odp_req_notify_cq,
 	.rereg_user_mr = odp_rereg_user_mr,
 	.resize_cq = odp_resize_cq,

@@ -2,8 +2,8 @@
 /*
  * Memory regions. On demand: a window onto the mirror of the calling process,
  * whatever its size. Else: pinned pages, as with every driver, and an array of
- * where they are. Or device memory. Or, for the kernel's users, blocks of kernel
- * memory, which send requests register and invalidate.
+ * where they are. Or device memory, or a dma-buf's. Or, for the kernel's users, blocks
+ * of kernel memory, which send requests register and invalidate.
  *
  * To re-register a region is to give it a new window. Where the memory stays the
  * same the new window takes it over, and the key with it; other memory gets
@@ -92,6 +92,8 @@ static void odp_region_release(struct odp_window *win)
 		kvfree(win->blocks);
 		kvfree(win->next);
 		ib_umem_release(win->umem);
+		if (win->dmabuf)
+			odp_dmabuf_put(win->dmabuf);
 	}
 }
 
@@ -161,6 +163,8 @@ static void odp_mr_set_window(struct odp_mr *mr, struct odp_window *win)
 	mr->win = win;
 	mr->ib.lkey = win->key;
 	mr->ib.rkey = win->key;
+	mr->ib.iova = win->iova;
+	mr->ib.length = win->length;
 }
 
 /* The region of a new window, which may be an error */
@@ -262,7 +266,19 @@ int odp_map_mr_sg(struct ib_mr *ib, struct scatterlist *sg, int nents,
 	return n;
 }
 
-/* A region of device memory begins at 0, and has a single block. */
+/* All memory is in a single block, and the window's start is where in it. */
+static int odp_region_block(struct odp_window *win, void *mem)
+{
+	win->blocks = kvmalloc(sizeof(*win->blocks), GFP_KERNEL_ACCOUNT);
+	if (!win->blocks)
+		return -ENOMEM;
+	win->blocks[0] = mem;
+	win->block_shift = BITS_PER_LONG - 1;
+	win->block_offset = win->start;
+	return 0;
+}
+
+/* A region of device memory begins at 0. */
 static struct odp_window *odp_dm_region_create(struct ib_pd *pd,
 					       struct odp_dm *dm,
 					       const struct ib_dm_mr_attr *attr)
@@ -270,6 +286,7 @@ static struct odp_window *odp_dm_region_create(struct ib_pd *pd,
 	const int no_access = IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB;
 	int access = attr->access_flags;
 	struct odp_window *win;
+	int err;
 
 	if (access & ~(ODP_MR_ACCESS | IB_ZERO_BASED | IB_ACCESS_OPTIONAL) ||
 	    access & no_access)
@@ -277,14 +294,11 @@ static struct odp_window *odp_dm_region_create(struct ib_pd *pd,
 	win = odp_region_alloc(pd, attr->offset, attr->length, 0, access);
 	if (!win)
 		return ERR_PTR(-ENOMEM);
-	win->blocks = kvmalloc(sizeof(*win->blocks), GFP_KERNEL_ACCOUNT);
-	if (!win->blocks) {
+	err = odp_region_block(win, dm->mmap->mem);
+	if (err) {
 		kfree(win);
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(err);
 	}
-	win->blocks[0] = dm->mmap->mem;
-	win->block_shift = ilog2(ODP_MAX_DM_SIZE);
-	win->block_offset = attr->offset;
 	return win;
 }
 
@@ -293,6 +307,37 @@ struct ib_mr *odp_reg_dm_mr(struct ib_pd *pd, struct ib_dm *dm,
 			    struct uverbs_attr_bundle *attrs)
 {
 	return odp_mr_create(odp_dm_region_create(pd, to_odp_dm(dm), attr));
+}
+
+static struct odp_window *odp_dmabuf_region_create(struct ib_pd *pd, u64 offset,
+						   u64 length, u64 iova, int fd,
+						   int access)
+{
+	struct odp_window *win;
+	void *mem;
+	int err;
+
+	if (!odp_region_ok(offset, length, iova, access))
+		return ERR_PTR(-EINVAL);
+	win = odp_region_alloc(pd, offset, length, iova, access);
+	if (!win)
+		return ERR_PTR(-ENOMEM);
+	mem = odp_dmabuf_get(win, fd);
+	err = PTR_ERR_OR_ZERO(mem) ?: odp_region_block(win, mem);
+	if (err) {
+		odp_region_destroy(win);
+		return ERR_PTR(err);
+	}
+	return win;
+}
+
+/* The RDMA core has seen to rights that such a region cannot have. */
+struct ib_mr *odp_reg_user_mr_dmabuf(struct ib_pd *pd, u64 offset, u64 length,
+				     u64 iova, int fd, int access,
+				     struct ib_udata *udata)
+{
+	return odp_mr_create(odp_dmabuf_region_create(pd, offset, length, iova,
+						      fd, access));
 }
 
 /* May the memory of a window stay with other rights? */
@@ -361,6 +406,8 @@ struct ib_mr *odp_rereg_user_mr(struct ib_mr *ib, int flags, u64 start,
 	bool stays;
 	int err;
 
+	if (old->dmabuf)
+		return ERR_PTR(-EOPNOTSUPP);
 	if (!(flags & IB_MR_REREG_PD))
 		pd = ib->pd;
 	if (!(flags & IB_MR_REREG_ACCESS))

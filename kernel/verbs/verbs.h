@@ -99,6 +99,12 @@ struct ib_dm *odp_alloc_dm(struct ib_device *ib, struct ib_ucontext *context,
 			   struct uverbs_attr_bundle *attrs);
 int odp_dealloc_dm(struct ib_dm *ib, struct uverbs_attr_bundle *attrs);
 
+/* dmabuf.c */
+struct odp_dmabuf;
+
+void *odp_dmabuf_get(struct odp_window *win, int fd);
+void odp_dmabuf_put(struct odp_dmabuf *dmabuf);
+
 /* query.c */
 extern const struct uapi_definition odp_uapi_defs[];
 
@@ -151,6 +157,9 @@ struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 struct ib_mr *odp_rereg_user_mr(struct ib_mr *ib, int flags, u64 start,
 				u64 length, u64 iova, int access,
 				struct ib_pd *pd, struct ib_udata *udata);
+struct ib_mr *odp_reg_user_mr_dmabuf(struct ib_pd *pd, u64 offset, u64 length,
+				     u64 iova, int fd, int access,
+				     struct ib_udata *udata);
 struct ib_mr *odp_reg_dm_mr(struct ib_pd *pd, struct ib_dm *dm,
 			    struct ib_dm_mr_attr *attr,
 			    struct uverbs_attr_bundle *attrs);

@@ -25,6 +25,18 @@ static inline int odp_cmd_get_context(struct verbs_context *context,
 #endif
 }
 
+/*
+ * The last argument came after release 44, without a new private ABI. Being the
+ * last, an older libibverbs does not look at it.
+ */
+static inline int odp_cmd_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset,
+					size_t length, uint64_t iova, int fd,
+					int access, struct verbs_mr *vmr)
+{
+	return ibv_cmd_reg_dmabuf_mr(pd, offset, length, iova, fd, access, vmr,
+				     NULL);
+}
+
 /**
  * odp_mark_qp_ex - let ibv_qp_to_qp_ex() accept a queue pair
  * @vqp: The queue pair, after ibv_cmd_create_qp_ex().

@@ -110,6 +110,7 @@ static const struct verbs_context_ops context_ops = {
 	.query_rt_values = odp_query_rt_values,
 	.query_srq = odp_query_srq,
 	.reg_dm_mr = odp_reg_dm_mr,
+	.reg_dmabuf_mr = odp_reg_dmabuf_mr,
 	.reg_mr = odp_reg_mr,
 	.req_notify_cq = ibv_cmd_req_notify_cq,
 	.rereg_mr = odp_rereg_mr,

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "compat.h"
 #include "mr.h"
 
 struct ibv_mr *odp_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
@@ -18,6 +19,26 @@ struct ibv_mr *odp_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 
 	ret = ibv_cmd_reg_mr(pd, addr, length, iova, access, vmr, &cmd,
 			     sizeof(cmd), &resp, sizeof(resp));
+	if (!ret)
+		return &vmr->ibv_mr;
+
+	free(vmr);
+	errno = ret;
+	return NULL;
+}
+
+struct ibv_mr *odp_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset,
+				 size_t length, uint64_t iova, int fd,
+				 int access)
+{
+	struct verbs_mr *vmr;
+	int ret;
+
+	vmr = calloc(1, sizeof(*vmr));
+	if (!vmr)
+		return NULL;
+
+	ret = odp_cmd_reg_dmabuf_mr(pd, offset, length, iova, fd, access, vmr);
 	if (!ret)
 		return &vmr->ibv_mr;
 

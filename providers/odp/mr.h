@@ -6,6 +6,9 @@
 
 struct ibv_mr *odp_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 			  uint64_t iova, int access);
+struct ibv_mr *odp_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset,
+				 size_t length, uint64_t iova, int fd,
+				 int access);
 int odp_rereg_mr(struct verbs_mr *vmr, int flags, struct ibv_pd *pd,
 		 void *addr, size_t length, int access);
 struct ibv_mr *odp_import_mr(struct ibv_pd *pd, uint32_t handle);
