@@ -93,7 +93,7 @@ fill_run() {
 	rm -rf "$run"
 	mkdir -p "$run/jobs" "$run/module"
 	cp -a "$top/tests/vm/guest" "$top/tests/vm/cases" "$top/tests/README.md" "$run/"
-	for module in "$build"/kernel/rdma_odp.ko "$build"/tests/vm/{breaker/breaker,kuser/kuser}.ko; do
+	for module in "$build"/kernel/rdma_odp.ko "$build"/tests/vm/{breaker/breaker,exporter/exporter,kuser/kuser}.ko; do
 		[ ! -e "$module" ] || cp "$module" "$run/module/"
 	done
 	mkfifo "$run"/{ctl,monitor}.{in,out}

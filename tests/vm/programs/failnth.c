@@ -47,6 +47,7 @@ static const struct sweep sweeps[] = {
 	{ "register, on demand", reg_on_demand, { PD } },
 	{ "register, on demand, once more", reg_on_demand, { PD, reg_on_demand, dereg } },
 	{ "register, implicit", reg_implicit, { PD } },
+	{ "register a dma-buf", reg_dmabuf, { PD, export_dmabuf } },
 	{ "create a completion channel", create_channel, { PD } },
 	{ "create a CQ", create_cq, { PD, create_channel } },
 	{ "resize a CQ", resize_cq, { CQ } },
@@ -61,6 +62,7 @@ static const struct sweep sweeps[] = {
 	{ "destroy a CQ", destroy_cq, { CQ } },
 	{ "deregister, pinned", dereg, { PD, reg_pinned } },
 	{ "deregister, on demand", dereg, { PD, reg_on_demand } },
+	{ "deregister a dma-buf", dereg, { PD, export_dmabuf, reg_dmabuf } },
 	{ "deallocate a PD", dealloc_pd, { PD } },
 };
 

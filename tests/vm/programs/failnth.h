@@ -17,6 +17,7 @@ struct things {
 	uint8_t *memory;
 	size_t bytes;
 	bool filled;
+	int *dmabuf; /* a descriptor */
 	struct ibv_context *context;
 	struct ibv_pd *pd;
 	struct ibv_mr *mr;
@@ -40,6 +41,7 @@ int alloc_pd(void);
 int reg_pinned(void);
 int reg_on_demand(void);
 int reg_implicit(void);
+int reg_dmabuf(void);
 int prefetch(void);
 int prefetch_write(void);
 int prefetch_two(void);
@@ -64,6 +66,8 @@ int map_two_blocks(void);
 int fill_memory(void);
 int page_out(void);
 int unmap_memory(void);
+int export_dmabuf(void);
+int close_dmabuf(void);
 
 void tear_down(void);
 

@@ -3,11 +3,15 @@
  * What failnth calls, and what must be right after it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "exporter.h"
 #include "failnth.h"
 
 struct things have;
@@ -53,6 +57,12 @@ int reg_on_demand(void)
 int reg_implicit(void)
 {
 	return reg(NULL, SIZE_MAX, IBV_ACCESS_ON_DEMAND);
+}
+
+int reg_dmabuf(void)
+{
+	return MAKE(mr, ibv_reg_dmabuf_mr(have.pd, 0, BYTES, 0, *have.dmabuf,
+					  IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE));
 }
 
 /* In the calling thread, so that its failures are those of the fault service. */
@@ -264,6 +274,27 @@ int unmap_memory(void)
 	return UNMAKE(memory, munmap(have.memory, have.bytes));
 }
 
+/* --- dma-bufs --------------------------------------------------------------- */
+
+int export_dmabuf(void)
+{
+	struct exporter_make make = { .size = BYTES, .flags = EXPORTER_MOVES };
+	int exporter = open("/dev/exporter", O_RDWR | O_CLOEXEC);
+	static int fd;
+
+	if (exporter < 0)
+		return errno;
+	fd = ioctl(exporter, EXPORTER_MAKE, &make);
+	close(exporter);
+	have.dmabuf = fd < 0 ? NULL : &fd;
+	return have.dmabuf ? 0 : errno;
+}
+
+int close_dmabuf(void)
+{
+	return UNMAKE(dmabuf, close(*have.dmabuf));
+}
+
 /* The failure may have been munmap()'s in the provider, who can but go on. */
 static void unmap_rest(void)
 {
@@ -283,7 +314,7 @@ void tear_down(void)
 {
 	static const call_fn calls[] = {
 		destroy_qp, destroy_srq, destroy_cq, destroy_channel, dereg, dealloc_pd,
-		close_device, unmap_memory,
+		close_device, unmap_memory, close_dmabuf,
 	};
 	size_t i;
 	int err;
