@@ -43,24 +43,6 @@ static int family;
 static int access_flags;
 static uint32_t mtu;
 
-static void use_family(struct nic *nic)
-{
-	struct ibv_gid_entry entries[64];
-	ssize_t i, n = ibv_query_gid_table(nic->context, entries, 64, 0);
-
-	for (i = 0; i < n; i++) {
-		bool v4 = IN6_IS_ADDR_V4MAPPED(entries[i].gid.raw);
-
-		if (entries[i].gid_type != IBV_GID_TYPE_ROCE_V2 ||
-		    !(family == 4 ? v4 : entries[i].gid.raw[0] == 0xfd))
-			continue;
-		nic->gid = entries[i].gid;
-		nic->gid_index = entries[i].gid_index;
-		return;
-	}
-	CHECK(!"a GID of that family");
-}
-
 static struct ibv_ah_attr attr_to(const struct nic *nic, const union ibv_gid *gid)
 {
 	return (struct ibv_ah_attr){
@@ -77,20 +59,6 @@ static struct ibv_ah *create_ah(const struct nic *nic, const union ibv_gid *gid)
 
 	CHECK(ah);
 	return ah;
-}
-
-static void to_rts(struct ibv_qp *qp, uint32_t qkey)
-{
-	struct ibv_qp_attr attr = {
-		.qp_state = IBV_QPS_INIT, .port_num = 1, .qkey = qkey, .sq_psn = 0xfffffe,
-	};
-
-	CHECK(!ibv_modify_qp(qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
-			     IBV_QP_QKEY));
-	attr.qp_state = IBV_QPS_RTR;
-	CHECK(!ibv_modify_qp(qp, &attr, IBV_QP_STATE));
-	attr.qp_state = IBV_QPS_RTS;
-	CHECK(!ibv_modify_qp(qp, &attr, IBV_QP_STATE | IBV_QP_SQ_PSN));
 }
 
 static enum ibv_qp_state state_of(struct ibv_qp *qp)
@@ -110,7 +78,7 @@ static void revive(struct ibv_qp *qp)
 
 	CHECK(state_of(qp) > IBV_QPS_RTS);
 	CHECK(!ibv_modify_qp(qp, &attr, IBV_QP_STATE));
-	to_rts(qp, QKEY);
+	ud_to_rts(qp, QKEY);
 }
 
 static void side_create(struct side *side, struct nic *nic)
@@ -127,7 +95,7 @@ static void side_create(struct side *side, struct nic *nic)
 	init.recv_cq = end->cq;
 	init.srq = end->srq;
 	CHECK((end->qp = ibv_create_qp(nic->pd, &init)));
-	to_rts(end->qp, QKEY);
+	ud_to_rts(end->qp, QKEY);
 	side->mem = memory_map(SIZE, false);
 	CHECK((side->mr = ibv_reg_mr(nic->pd, side->mem, SIZE, access_flags)));
 }
@@ -304,7 +272,7 @@ static void calls(void)
 	CHECK(!ibv_create_qp_ex(nics[0].context, &init) && errno == EOPNOTSUPP);
 	init.send_ops_flags = IBV_QP_EX_WITH_SEND_WITH_IMM;
 	CHECK((c.end.qp = ibv_create_qp_ex(nics[0].context, &init)));
-	to_rts(c.end.qp, QKEY);
+	ud_to_rts(c.end.qp, QKEY);
 	CHECK((qpx = ibv_qp_to_qp_ex(c.end.qp)));
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = byte_of(5, i);
@@ -637,8 +605,8 @@ int main(int argc, char **argv)
 	CHECK(!ibv_query_port(nics[0].context, 1, &port));
 	mtu = 128 << port.active_mtu;
 	for (family = 4; family <= 6; family += 2) {
-		use_family(&nics[0]);
-		use_family(&nics[1]);
+		nic_use_family(&nics[0], family);
+		nic_use_family(&nics[1], family);
 		for (i = 0; i < 2; i++) {
 			access_flags = accesses[i];
 			all();

@@ -8,20 +8,22 @@
 #include <time.h>
 #include <unistd.h>
 
-static bool nic_find_gid(struct nic *nic)
+void nic_use_family(struct nic *nic, int family)
 {
 	struct ibv_gid_entry entries[64];
 	ssize_t i, n = ibv_query_gid_table(nic->context, entries, 64, 0);
 
 	for (i = 0; i < n; i++) {
-		/* IPv4, as it is written in IPv6 */
-		if (entries[i].gid_type != IBV_GID_TYPE_ROCE_V2 || !IN6_IS_ADDR_V4MAPPED(entries[i].gid.raw))
+		bool v4 = IN6_IS_ADDR_V4MAPPED(entries[i].gid.raw);
+
+		if (entries[i].gid_type != IBV_GID_TYPE_ROCE_V2 ||
+		    !(family == 4 ? v4 : entries[i].gid.raw[0] == 0xfd))
 			continue;
 		nic->gid = entries[i].gid;
 		nic->gid_index = entries[i].gid_index;
-		return true;
+		return;
 	}
-	return false;
+	CHECK(!"a GID of that family");
 }
 
 static void nic_open(struct nic *nic, const char *name)
@@ -35,7 +37,7 @@ static void nic_open(struct nic *nic, const char *name)
 			nic->context = ibv_open_device(list[i]);
 	ibv_free_device_list(list);
 	CHECK(nic->context);
-	CHECK(nic_find_gid(nic));
+	nic_use_family(nic, 4);
 	CHECK((nic->pd = ibv_alloc_pd(nic->context)));
 	nic->name = name;
 }
@@ -181,6 +183,20 @@ void end_connect(struct end *end, const struct address *peer)
 	end_receive_from(end, peer);
 	CHECK(!ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_SQ_PSN |
 			     also_needed(end, attr.qp_state)));
+}
+
+void ud_to_rts(struct ibv_qp *qp, uint32_t qkey)
+{
+	struct ibv_qp_attr attr = {
+		.qp_state = IBV_QPS_INIT, .port_num = 1, .qkey = qkey, .sq_psn = 0xfffffe,
+	};
+
+	CHECK(!ibv_modify_qp(qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
+			     IBV_QP_QKEY));
+	attr.qp_state = IBV_QPS_RTR;
+	CHECK(!ibv_modify_qp(qp, &attr, IBV_QP_STATE));
+	attr.qp_state = IBV_QPS_RTS;
+	CHECK(!ibv_modify_qp(qp, &attr, IBV_QP_STATE | IBV_QP_SQ_PSN));
 }
 
 void ends_connect(struct end *a, struct end *b)

@@ -82,6 +82,8 @@ int nics_open(struct nic nics[2], char *names);
 bool options_lossy(int argc, char **argv, struct nic nics[2]);
 /* "-d DEV[,DEV2] -g CGROUP": opens the devices. Return: the path of the cgroup */
 const char *options_in_cgroup(int argc, char **argv, struct nic nics[2]);
+/* By IPv4, as it is when it is new, or 6 */
+void nic_use_family(struct nic *nic, int family);
 /* All that was made with it is gone. */
 void nic_close(struct nic *nic);
 struct ibv_mr *nic_register(struct nic *nic, void *start, size_t size);
@@ -91,6 +93,8 @@ struct address end_address(const struct end *end);
 /* It receives, but does not send yet: RTR */
 void end_receive_from(struct end *end, const struct address *peer);
 void end_connect(struct end *end, const struct address *peer);
+/* A new or reset UD queue pair sends and receives: RTS */
+void ud_to_rts(struct ibv_qp *qp, uint32_t qkey);
 /* Both ends in this process */
 void ends_connect(struct end *a, struct end *b);
 /* The same, made and connected */
