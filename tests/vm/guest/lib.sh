@@ -19,8 +19,12 @@
 # With DRIVER=rxe in the environment, the stock rdma_rxe takes the place of
 # rdma_odp, to try a case out. On 6.1 it works in the first namespace only, so
 # both hosts are one there: "on" is a plain command, and odp0 talks to itself.
+#
+# A host in stock has the stock rdma_rxe, as stock0 or stock1, and is the first
+# namespace.
 
 driver=${DRIVER:-odp}
+stock=()
 tmp=$(mktemp -d /tmp/case.XXXXXX)
 pids=()
 client_out=
@@ -34,13 +38,17 @@ skip() { printf 'SKIP: %s\n' "$*"; exit 77; }
 
 # --- The two hosts -----------------------------------------------------------
 
+has_stock() { [[ " ${stock[*]} " == *" $1 "* ]]; }
+# Is it the first namespace?
+is_first() { [ "$driver" = rxe ] || [ -z "$1" ] || has_stock "$1"; }
+
 # on HOST COMMAND...: a command, not a function, on that host; with an empty
 # HOST in the first namespace.
 on() {
 	local host=$1
 	shift
 
-	if [ "$driver" = rxe ] || [ -z "$host" ]; then
+	if is_first "$host"; then
 		"$@"
 	else
 		ip netns exec "$host" "$@"
@@ -53,7 +61,7 @@ start() {
 	local output=$1 host=$2 command=()
 	shift 2
 
-	[ "$driver" = rxe ] || [ -z "$host" ] || command=(ip netns exec "$host")
+	is_first "$host" || command=(ip netns exec "$host")
 	command+=("$@")
 	"${command[@]}" >"$output" 2>&1 &
 	started=$!
@@ -62,7 +70,8 @@ start() {
 
 # number HOST: 0 or 1.
 number() { if [ "$driver" = rxe ]; then echo 0; else echo "${1#h}"; fi; }
-device_of() { echo "odp$(number "$1")"; }
+device_of() { if has_stock "$1"; then echo "stock${1#h}"; else echo "odp$(number "$1")"; fi; }
+driver_of() { if has_stock "$1"; then echo rxe; else echo "$driver"; fi; }
 netdev_of() { echo "veth$(number "$1")"; }
 ipv4_of() { echo "10.0.0.$(($(number "$1") + 1))"; }
 ipv6_of() { echo "fd00::$(($(number "$1") + 1))"; }
@@ -70,6 +79,7 @@ ipv6_of() { echo "fd00::$(($(number "$1") + 1))"; }
 load_module() {
 	local module=/odp/run/module/rdma_odp.ko dependency
 
+	[ ${#stock[@]} = 0 ] || modprobe rdma_rxe
 	if [ "$driver" = rxe ]; then modprobe rdma_rxe; return; fi
 	[ ! -d /sys/module/rdma_odp ] || return 0
 	[ -e $module ] || fail "there is no rdma_odp.ko: the tree has not built one"
@@ -106,17 +116,21 @@ remember_neighbours() {
 }
 
 hosts_up() {
+	local host
+
+	ip link add veth0 type veth peer name veth1
 	if [ "$driver" = rxe ]; then
-		ip link add veth0 type veth peer name veth1
 		ip link set veth1 up
 		host_up h0
-	else
-		ip netns add h0
-		ip netns add h1
-		ip -n h0 link add veth0 type veth peer name veth1 netns h1
-		host_up h0
-		host_up h1
+		return
 	fi
+	for host in h0 h1; do
+		is_first "$host" || {
+			ip netns add "$host"
+			ip link set "$(netdev_of "$host")" netns "$host"
+		}
+		host_up "$host"
+	done
 }
 
 host_up() {
@@ -136,7 +150,8 @@ add_device() {
 	local host=$1 device
 
 	device=$(device_of "$host")
-	on "$host" rdma link add "$device" type "$driver" netdev "$(netdev_of "$host")"
+	on "$host" rdma link add "$device" type "$(driver_of "$host")" \
+		netdev "$(netdev_of "$host")"
 	wait_for 10 "$device is active" port_state "$device" ACTIVE
 	wait_for 10 "$device has its IPv4 GID" gid_index "$device" "$(ipv4_of "$host")"
 	wait_for 10 "$device has its IPv6 GID" gid_index "$device" "$(ipv6_of "$host")"
@@ -156,6 +171,8 @@ topology_down() {
 	done
 	ip link del veth0 2>/dev/null || true
 	wait_for 30 "the devices are gone" no_devices
+	# It has UDP port 4791 of the first namespace.
+	[ "$driver" = rxe ] || [ ! -d /sys/module/rdma_rxe ] || rmmod rdma_rxe
 }
 
 no_devices() { [ -z "$(ls /sys/class/infiniband)" ]; }
@@ -232,6 +249,22 @@ start_server() {
 
 listening_or_dead() {
 	! kill -0 "$3" 2>/dev/null || [ -n "$(on "$1" ss -Htln "sport = :$2")" ]
+}
+
+# start_cm_server HOST COMMAND...: the same, until it listens by rdma_cm.
+start_cm_server() {
+	local host=$1
+	shift
+
+	server_out=$tmp/server.out
+	start "$server_out" "$host" "$@"
+	server=$started
+	wait_for 20 "'$*' listens on $host" cm_listening_or_dead "$server"
+}
+
+cm_listening_or_dead() {
+	! kill -0 "$1" 2>/dev/null ||
+		rdma resource show cm_id | grep 'state LISTEN' | grep -q "pid $1 "
 }
 
 # end_server: waits for the last server started, which must succeed.
