@@ -530,6 +530,8 @@ int main(int argc, char **argv)
 
 	lossy = options_lossy(argc, argv, nics);
 	for (i = 0; i < SETTINGS; i++) {
+		if (!in_turn(i, SETTINGS))
+			continue;
 		set_up(&settings[i]);
 		if (!lossy)
 			values();

@@ -129,7 +129,7 @@ static void set_up(enum ibv_qp_type type)
 	create_ah();
 	connect_ends();
 	slow_begin(&slow, mine, 1);
-	slow_set_delay(&slow, 0, 1, DELAY_MS);
+	slow_set_delay(&slow, 0, 1, DELAY_MS * (under_load() ? 5 : 1));
 }
 
 static void tear_down(void)
@@ -380,7 +380,7 @@ static void recovery(enum ibv_qp_type type)
 	end_create(&far, &nics[1], DEEP);
 	create_ah();
 	connect_ends();
-	for (i = 0; i < RECOVERIES; i++)
+	for (i = 0; i < (under_load() ? 1 : RECOVERIES); i++)
 		recovers();
 	CHECK(!ibv_destroy_ah(ah));
 	end_destroy(&near);
@@ -420,7 +420,7 @@ static void changes(void)
 	stop = false;
 	written = 0;
 	CHECK(!pthread_create(&thread, NULL, write_all_the_time, NULL));
-	for (i = 0; i < SQDS; i++) {
+	for (i = 0; i < (under_load() ? 5 : SQDS); i++) {
 		modify(&near, IBV_QPS_SQD, IBV_QP_EN_SQD_ASYNC_NOTIFY);
 		expect_event(&near, IBV_EVENT_SQ_DRAINED);
 		attr.ah_attr.grh.traffic_class = i;
@@ -542,6 +542,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	for (i = 0; i < 3; i++) {
+		if (!in_turn(i, 3))
+			continue;
 		set_up(types[i].type);
 		drains();
 		connect_ends();
@@ -553,7 +555,9 @@ int main(int argc, char **argv)
 		if (types[i].type != IBV_QPT_UD)
 			established();
 		if (types[i].type == IBV_QPT_RC) {
-			not_allowed();
+			/* Where the NAK gets lost, the error is another one. */
+			if (!under_load())
+				not_allowed();
 			changes();
 		}
 		tear_down();

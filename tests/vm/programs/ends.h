@@ -103,7 +103,10 @@ void end_destroy(struct end *end);
 
 void end_post(struct end *end, const struct request *request, uint64_t id);
 void end_post_receive(struct end *end, char *to, uint32_t len, uint32_t lkey, uint64_t id);
-/* A completion of any status within patience(); sleeps until it comes */
+/*
+ * A completion of any status within patience(); sleeps until it comes. Under load one
+ * of an unreliable service may never come: then all ends well, but at once.
+ */
 struct ibv_wc end_wait(struct end *end);
 /* A completion that is there already */
 bool end_poll(struct end *end, struct ibv_wc *wc);
@@ -121,6 +124,8 @@ double cpu_time(void);
 void pause_ms(unsigned int ms);
 /* UNDER_LOAD is set: bytes and errors count, figures and times do not */
 bool under_load(void);
+/* Then one of @n things a time is enough: has number @i its turn? TURN counts them */
+bool in_turn(int i, int n);
 /* ODP_SLOW: how many times as long everything takes */
 int slowness(void);
 /* Seconds after which what has not come does not come any more */

@@ -74,7 +74,7 @@ static void set_up(const struct kind *k)
 static void tear_down(void)
 {
 	/* Nobody was told anything, and nothing was sent twice. */
-	CHECK(!trouble_all(&trouble));
+	JUDGE(!trouble_all(&trouble));
 	end_destroy(&near);
 	end_destroy(&far);
 	CHECK(!ibv_dereg_mr(my_mr) && !ibv_dereg_mr(their_mr));
@@ -529,10 +529,15 @@ int main(int argc, char **argv)
 	lossy = options_lossy(argc, argv, nics);
 	capabilities();
 	for (i = 0; i < KINDS; i++) {
+		if (!in_turn(i, KINDS))
+			continue;
 		set_up(&kinds[i]);
-		for (j = 0; j < 3 + !lossy; j++)
-			lossy ? losing(opcodes[j]) : lossless(opcodes[j]);
-		if (!lossy) {
+		for (j = 0; j < 3 + !lossy; j++) {
+			if (in_turn(j, 4))
+				lossy ? losing(opcodes[j]) : lossless(opcodes[j]);
+		}
+		/* Peers that are slow to lose what they must are not wrong. */
+		if (!lossy && !under_load()) {
 			lost();
 			bad_send();
 			bad_list();

@@ -154,14 +154,20 @@ static uint64_t drain(struct side *side, uint64_t seq, bool iterate)
 	return seq;
 }
 
+static uint64_t total(void)
+{
+	return under_load() ? MESSAGES / 10 : MESSAGES;
+}
+
 static void *traffic(void *unused)
 {
+	const uint64_t all = total();
 	uint64_t posted = 0, sent = 0, received = 0, before;
 	double end = now() + 2 * patience();
 
 	(void)unused;
-	while (received < MESSAGES || sent < MESSAGES) {
-		for (; posted < MESSAGES && posted < sent + WINDOW && posted < received + WINDOW; posted++) {
+	while (received < all || sent < all) {
+		for (; posted < all && posted < sent + WINDOW && posted < received + WINDOW; posted++) {
 			receive(posted);
 			send_message(posted);
 		}
@@ -193,9 +199,9 @@ static void resize_in_use(void)
 	CHECK(!pthread_join(thread, NULL));
 	expect_empty(&a);
 	expect_empty(&b);
-	CHECK(n >= 20);
+	JUDGE(n >= 20);
 	sides_destroy();
-	printf("resized in use, %u times during %d messages\n", n, MESSAGES);
+	printf("resized in use, %u times during %lu messages\n", n, (unsigned long)total());
 }
 
 void test_resize(void)
