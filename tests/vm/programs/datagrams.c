@@ -416,21 +416,23 @@ static void slow_page(void)
 	begin = now();
 	send_to(&a, a.ah, c.end.qp->qp_num, QKEY, 16, 999);
 	for (i = 0; i < 20; i++) {
-		if (i < 8)
+		if (i < 7)
 			send_to(&a, a.ah, c.end.qp->qp_num, QKEY, 16, i);
 		send_to(&a, a.ah, b.end.qp->qp_num, QKEY, 16, i);
 		expect(&b, &a, 16, i);
 	}
+	/* Of somebody else, who has sent less */
+	c.ah = create_ah(&nics[1], &nics[1].gid);
+	send_to(&b, c.ah, c.end.qp->qp_num, QKEY, 16, 7);
 	JUDGE(now() - begin < SLOW_MS / 1000.0 * slowness());
 	CHECK(end_wait(&c.end).wr_id == 999);
 	CHECK(now() - begin >= SLOW_MS / 1000.0);
 	for (i = 0; i < 16; i++)
 		CHECK(c.mem[SIZE - 2 * SLOT + GRH + i] == byte_of(999, i));
 	for (i = 0; i < 8; i++)
-		expect(&c, &a, 16, i);
+		expect(&c, i < 7 ? &a : &b, 16, i);
 
 	/* The same for what is sent: by page 1, behind the other one. */
-	c.ah = create_ah(&nics[1], &nics[1].gid);
 	for (i = 0; i < 3; i++)
 		end_post_receive(&b.end, b.mem + i * PAGE, PAGE, b.mr->lkey, i);
 	post(&c, c.ah, b.end.qp->qp_num, QKEY, slow.start + PAGE, mtu, 0);
