@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-bool xrc;
 uint32_t srqn;
 struct end victim = { .timeout = TIMEOUT_LONG };
 struct ibv_mr *mrs[AREAS];
@@ -39,8 +38,32 @@ static void target_create(void)
 
 	CHECK((domain = target.xrcd = ibv_open_xrcd(context, &init)));
 	CHECK((victim.qp = ibv_create_qp_ex(context, &target)));
-	CHECK((victim.cq = ibv_create_cq(context, 4 * RECEIVES, NULL, NULL, 0)));
+}
+
+static void initiator_create(void)
+{
+	struct ibv_qp_init_attr_ex init = {
+		.qp_type = IBV_QPT_XRC_SEND, .comp_mask = IBV_QP_INIT_ATTR_PD, .pd = nics[0].pd,
+		.cap = { .max_send_wr = ASKS, .max_send_sge = 1 }, .sq_sig_all = 1,
+		.send_cq = victim.cq,
+	};
+
+	CHECK((victim.qp = ibv_create_qp_ex(nics[0].context, &init)));
+}
+
+static void queue_pair_create(void)
+{
+	if (role->service != XRC) {
+		victim.type = role->service == UC ? IBV_QPT_UC : IBV_QPT_RC;
+		end_create(&victim, &nics[0], 2 * RECEIVES);
+		return;
+	}
+	CHECK((victim.cq = ibv_create_cq(nics[0].context, 4 * RECEIVES, NULL, NULL, 0)));
 	victim.nic = &nics[0];
+	if (role->responds)
+		target_create();
+	else
+		initiator_create();
 }
 
 /* One that is like the receive queue of a queue pair that was reset: as new */
@@ -72,16 +95,14 @@ void victim_create(void)
 	memcpy(shadow, memory, AREAS * AREA);
 	for (i = 0; i < 3; i++) {
 		int remote = used[i] == TARGET ? IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ |
-						 IBV_ACCESS_REMOTE_ATOMIC : 0;
+						 IBV_ACCESS_REMOTE_ATOMIC | IBV_ACCESS_MW_BIND : 0;
 
 		mrs[used[i]] = ibv_reg_mr(nics[0].pd, area(used[i]), AREA,
 					  IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_ON_DEMAND | remote);
 		CHECK(mrs[used[i]]);
 	}
-	if (xrc)
-		target_create();
-	else
-		end_create(&victim, &nics[0], 2 * RECEIVES);
+	queue_pair_create();
+	keys_create();
 }
 
 struct ibv_qp_attr query(void)
@@ -98,30 +119,28 @@ void post_receive(void)
 	struct ibv_sge sge = { (uintptr_t)area(RECEIVE), RECEIVE_SIZE, mrs[RECEIVE]->lkey };
 	struct ibv_recv_wr wr = { .sg_list = &sge, .num_sge = 1 }, *bad;
 
-	CHECK(!(xrc ? ibv_post_srq_recv(queue, &wr, &bad) : ibv_post_recv(victim.qp, &wr, &bad)));
+	CHECK(!(queue ? ibv_post_srq_recv(queue, &wr, &bad) : ibv_post_recv(victim.qp, &wr, &bad)));
 }
 
 void connect_anew(void)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RESET };
-	struct address peer = { .qpn = PEER };
+	struct address peer = { .qpn = PEER, .gid = source };
 	int i;
 
 	CHECK(!ibv_modify_qp(victim.qp, &attr, IBV_QP_STATE));
-	peer.gid.raw[10] = peer.gid.raw[11] = 0xff;
-	memcpy(peer.gid.raw + 12, &source, 4);
 	/* What was sent before may still be on its way. */
 	victim.psn = any32() & PSN_MASK;
 	end_connect(&victim, &peer);
-	if (xrc)
+	if (domain)
 		queue_anew();
-	for (i = 0; i < RECEIVES; i++)
+	for (i = 0; role->responds && i < RECEIVES; i++)
 		post_receive();
 	memset(&model, 0, sizeof(model));
 	attr = query();
 	model.alive = true;
 	model.epsn = attr.rq_psn;
-	model.sq_psn = attr.sq_psn;
+	model.sq_psn = model.una = attr.sq_psn;
 	connections++;
 }
 
@@ -146,5 +165,6 @@ void start_over(void)
 	CHECK(!ibv_modify_qp(victim.qp, &attr, IBV_QP_STATE));
 	for (i = 0; i < 3; i++)
 		memcpy(shadow + used[i] * AREA, area(used[i]), AREA);
+	keys_anew();
 	model.alive = false;
 }

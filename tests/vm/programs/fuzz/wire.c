@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Dice, and packets on the wire */
+/* Dice, numbers in packets, and the ICRC */
 #include "fuzz.h"
 
-#include <netinet/ip.h>
-#include <netinet/udp.h>
 #include <string.h>
 
-struct in_addr source, destination;
-unsigned long sent;
-
 static uint64_t chance;
-static int raw;
 
-void wire_open(uint64_t seed)
+void dice_seed(uint64_t seed)
 {
-	CHECK((raw = socket(AF_INET, SOCK_RAW, IPPROTO_RAW)) >= 0);
 	chance = seed * 0x9e3779b97f4a7c15;
 }
 
@@ -72,62 +65,34 @@ static uint32_t crc32_of(uint32_t crc, const unsigned char *from, size_t n)
 	return crc;
 }
 
-struct headers {
-	struct iphdr ip;
-	struct udphdr udp;
-} __attribute__((packed));
-
-static struct headers headers_of(unsigned int len)
-{
-	return (struct headers){
-		.ip = { .version = 4, .ihl = 5, .tot_len = htons(sizeof(struct headers) + len),
-			.id = htons(1), .ttl = 64, .protocol = IPPROTO_UDP,
-			.saddr = source.s_addr, .daddr = destination.s_addr },
-		.udp = { .source = htons(50000), .dest = htons(ROCE_PORT),
-			 .len = htons(sizeof(struct udphdr) + len) },
-	};
-}
-
 /* Annex A17: over all that does not change on the way, and ones for the rest */
-static uint32_t icrc(const struct packet *packet)
+static uint32_t icrc(const struct packet *packet, unsigned int len)
 {
 	static const unsigned char ones[8] = "\xff\xff\xff\xff\xff\xff\xff\xff";
-	struct headers headers = headers_of(packet->len);
+	unsigned char net[NET_MAX];
+	unsigned int size = net_masked(packet, net);
 	uint32_t crc = crc32_of(-1, ones, 8);
 
-	headers.ip.tos = 0xff;
-	headers.ip.ttl = 0xff;
-	headers.ip.check = 0xffff;
-	headers.udp.check = 0xffff;
-	crc = crc32_of(crc, (void *)&headers, sizeof(headers));
+	crc = crc32_of(crc, net, size);
 	crc = crc32_of(crc, packet->bytes, 4);
 	crc = crc32_of(crc, ones, 1);
-	return ~crc32_of(crc, packet->bytes + 5, packet->len - 5 - 4);
+	return ~crc32_of(crc, packet->bytes + 5, len - 5 - 4);
 }
 
 void seal(struct packet *packet)
 {
-	uint32_t crc = icrc(packet);
+	unsigned int len = net_length(packet);
+	uint32_t crc;
 
-	memcpy(packet->bytes + packet->len - 4, &crc, 4);
+	if (len < 16)
+		len = packet->len;
+	crc = icrc(packet, len);
+	memcpy(packet->bytes + len - 4, &crc, 4);
 }
 
-bool sealed(const struct packet *packet)
+bool sealed(const struct packet *packet, unsigned int len)
 {
-	uint32_t crc = icrc(packet);
+	uint32_t crc = icrc(packet, len);
 
-	return !memcmp(packet->bytes + packet->len - 4, &crc, 4);
-}
-
-void transmit(const struct packet *packet)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr = destination };
-	struct headers headers = headers_of(packet->len);
-	unsigned char all[sizeof(headers) + sizeof(packet->bytes)];
-	ssize_t size = sizeof(headers) + packet->len;
-
-	memcpy(all, &headers, sizeof(headers));
-	memcpy(all + sizeof(headers), packet->bytes, packet->len);
-	CHECK(sendto(raw, all, size, 0, (void *)&to, sizeof(to)) == size);
-	sent++;
+	return !memcmp(packet->bytes + len - 4, &crc, 4);
 }
