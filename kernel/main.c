@@ -3,7 +3,6 @@
  * Loading and unloading, and what happens to interfaces.
  */
 #include <linux/module.h>
-#include <net/net_namespace.h>
 #include <rdma/rdma_netlink.h>
 
 #include "odp.h"
@@ -19,7 +18,11 @@ static struct odp_dev *odp_device_of(struct net_device *ndev)
 	return ib ? to_odp_dev(ib) : NULL;
 }
 
-/* RTNL may be held, so it is only queued; the interface waits for it. */
+/*
+ * RTNL is held, so it is only queued; the interface waits for it if it goes. A
+ * device that is between two network namespaces now, as the RDMA core sees them, is
+ * not found here but sees for itself afterwards (odp_enable_driver()).
+ */
 static void odp_unregister_queued(struct net_device *ndev)
 {
 	struct odp_dev *dev = odp_device_of(ndev);
@@ -30,51 +33,9 @@ static void odp_unregister_queued(struct net_device *ndev)
 	ib_device_put(&dev->ib);
 }
 
-/* Did the interface go, or move, before the notifier could see its device? */
-static bool odp_device_missed(struct net_device *ndev)
-{
-	struct odp_dev *dev = odp_device_of(ndev);
-	bool missed;
-
-	if (!dev)
-		return false;
-	missed = READ_ONCE(ndev->reg_state) != NETREG_REGISTERED ||
-		 !net_eq(dev_net(ndev), dev->net);
-	ib_device_put(&dev->ib);
-	return missed;
-}
-
-static int odp_newlink_locked(const char *name, struct net_device *ndev)
-{
-	struct odp_dev *dev = odp_device_of(ndev);
-	int err;
-
-	if (dev) {
-		ib_device_put(&dev->ib);
-		pr_err_ratelimited("%s: %s has an odp device already\n", name,
-				   netdev_name(ndev));
-		return -EEXIST;
-	}
-	err = odp_device_add(name, ndev);
-	if (!err && odp_device_missed(ndev))
-		odp_unregister_queued(ndev);
-	return err;
-}
-
-static int odp_newlink(const char *name, struct net_device *ndev)
-{
-	static DEFINE_MUTEX(lock);	/* one device for an interface */
-	int err;
-
-	mutex_lock(&lock);
-	err = odp_newlink_locked(name, ndev);
-	mutex_unlock(&lock);
-	return err;
-}
-
 static struct rdma_link_ops odp_link_ops = {
 	.type = "odp",
-	.newlink = odp_newlink,
+	.newlink = odp_device_add,
 };
 
 static void odp_port_event(struct net_device *ndev)

@@ -23,6 +23,7 @@
  *
  *	RTNL				multicast groups, see transport/multicast.c
  *	odp_net.lock (mutex)		sockets of a namespace
+ *	odp_devices_lock		nothing is taken inside
  *	odp_ucontext.lock		first registration on demand
  *	odp_qp.mutex			modify, query, destroy of a queue pair
  *	mmap_lock, reverse-map locks	the kernel's, held by our MMU notifiers
@@ -88,9 +89,11 @@ enum odp_stat {
 /**
  * struct odp_dev - a device
  * @ib: The RDMA core's part.
+ * @node: In the list of all devices.
  * @ndev: The interface, held.
- * @net: The network namespace of @ndev, whose UDP sockets the device uses.
- * @port_up: Last state that was told to users.
+ * @net: The network namespace of @ndev, whose UDP sockets the device uses. Which
+ *	namespace has the RDMA device is the core's business, and may change.
+ * @port_up: Last state that was told to users. RTNL protects it.
  * @windows: What keys stand for, by index, see transport/window.c.
  * @next_key: Where the search for a free key index goes on.
  * @dm_used: Bytes of device memory that are allocated, in whole pages.
@@ -103,6 +106,7 @@ enum odp_stat {
  */
 struct odp_dev {
 	struct ib_device ib;
+	struct list_head node;
 	struct net_device *ndev;
 	struct net *net;
 	bool port_up;

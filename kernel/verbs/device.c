@@ -6,6 +6,7 @@
 #include <linux/if_vlan.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
 #include <net/addrconf.h>
 #include <rdma/ib_addr.h>
 #include <rdma/ib_cache.h>
@@ -21,6 +22,10 @@
 
 /* An OUI, of those that anybody may use: its bit for local administration is set. */
 #define ODP_VENDOR_ID		0x024f44
+
+/* All devices, each until nothing of it is left. */
+static LIST_HEAD(odp_devices);
+static DEFINE_SPINLOCK(odp_devices_lock);
 
 static int odp_query_device(struct ib_device *ib, struct ib_device_attr *attr,
 			    struct ib_udata *udata)
@@ -142,10 +147,50 @@ static enum rdma_link_layer odp_get_link_layer(struct ib_device *ib, u32 port)
 	return IB_LINK_LAYER_ETHERNET;
 }
 
+/*
+ * It is registered, or back in use in another network namespace. Meanwhile nobody
+ * could find it, so what became of its interface is seen only now.
+ */
+static int odp_enable_driver(struct ib_device *ib)
+{
+	struct odp_dev *dev = to_odp_dev(ib);
+
+	rtnl_lock();
+	dev->port_up = odp_port_up(dev->ndev);
+	if (dev->ndev->reg_state != NETREG_REGISTERED ||
+	    !net_eq(dev_net(dev->ndev), dev->net))
+		ib_unregister_device_queued(ib);
+	rtnl_unlock();
+	return 0;
+}
+
+/* An interface has one device, until nothing of that is left. */
+static bool odp_device_enlist(struct odp_dev *dev)
+{
+	struct odp_dev *other;
+	bool found = false;
+
+	spin_lock(&odp_devices_lock);
+	list_for_each_entry(other, &odp_devices, node)
+		found |= other->ndev == dev->ndev;
+	if (!found)
+		list_add(&dev->node, &odp_devices);
+	spin_unlock(&odp_devices_lock);
+	return !found;
+}
+
+static void odp_device_delist(struct odp_dev *dev)
+{
+	spin_lock(&odp_devices_lock);
+	list_del(&dev->node);
+	spin_unlock(&odp_devices_lock);
+}
+
 static void odp_dealloc_driver(struct ib_device *ib)
 {
 	struct odp_dev *dev = to_odp_dev(ib);
 
+	odp_device_delist(dev);
 	odp_net_put(dev);
 	dev_put(dev->ndev);
 	xa_destroy(&dev->srqs);
@@ -185,6 +230,7 @@ static const struct ib_device_ops odp_device_ops = {
 	.destroy_srq = odp_destroy_srq,
 	.detach_mcast = odp_detach_mcast,
 	.disassociate_ucontext = odp_disassociate_ucontext,
+	.enable_driver = odp_enable_driver,
 	.get_dma_mr = odp_get_dma_mr,
 	.get_hw_stats = odp_get_hw_stats,
 	.get_link_layer = odp_get_link_layer,
@@ -244,7 +290,28 @@ static void odp_device_init(struct odp_dev *dev)
 	xa_init_flags(&dev->srqs, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
 	/* Of the three this one alone is locked in softirq, too. */
 	lockdep_set_class(&dev->srqs.xa_lock, &odp_srqs_lock_key);
-	dev->port_up = odp_port_up(dev->ndev);
+}
+
+/*
+ * Where each network namespace has devices of its own, a device is born in that of
+ * its interface. The RDMA core would have them all in the first one.
+ */
+static void odp_device_choose_netns(struct odp_dev *dev)
+{
+	if (!rdma_dev_access_netns(&dev->ib, dev->net))
+		write_pnet(&dev->ib.coredev.rdma_net, dev->net);
+}
+
+/* While the interface stays where it is, that namespace cannot go. */
+static int odp_device_open_net(struct odp_dev *dev)
+{
+	int err;
+
+	rtnl_lock();
+	dev->net = dev_net(dev->ndev);
+	err = odp_net_get(dev);
+	rtnl_unlock();
+	return err;
 }
 
 /**
@@ -252,6 +319,7 @@ static void odp_device_init(struct odp_dev *dev)
  * @name: Its name, or a pattern for one.
  * @ndev: The interface, held by the caller.
  *
+ * It goes with the interface, also when that moves to another network namespace.
  * Return: 0 or an error; what is not obvious from it is in the kernel log.
  */
 int odp_device_add(const char *name, struct net_device *ndev)
@@ -268,14 +336,20 @@ int odp_device_add(const char *name, struct net_device *ndev)
 	if (!dev)
 		return -ENOMEM;
 	dev->ndev = ndev;
-	dev->net = dev_net(ndev);
-	err = odp_net_get(dev);
-	if (err)
+	if (!odp_device_enlist(dev)) {
+		pr_err_ratelimited("%s: %s has an odp device already\n", name,
+				   netdev_name(ndev));
+		err = -EEXIST;
 		goto err_dealloc;
+	}
+	err = odp_device_open_net(dev);
+	if (err)
+		goto err_delist;
 	dev_hold(ndev);
 	odp_device_init(dev);
 	/* From here on dealloc_driver undoes it all. */
 	ib_set_device_ops(&dev->ib, &odp_device_ops);
+	odp_device_choose_netns(dev);
 	err = ib_device_set_netdev(&dev->ib, ndev, 1);
 	if (err)
 		goto err_dealloc;
@@ -284,6 +358,8 @@ int odp_device_add(const char *name, struct net_device *ndev)
 		goto err_dealloc;
 	return 0;
 
+err_delist:
+	odp_device_delist(dev);
 err_dealloc:
 	ib_dealloc_device(&dev->ib);
 	return err;
