@@ -208,9 +208,14 @@ void odp_multicast_receive(struct sk_buff *skb)
 	struct odp_member *member;
 	union ib_gid group;
 
-	/* Whoever attached by an address of a VLAN is a member, too. */
+	/*
+	 * Whoever attached by an address of a VLAN is a member, too. The VLAN of
+	 * another network namespace is none of the interface's here.
+	 */
 	if (is_vlan_dev(ndev))
 		ndev = vlan_dev_real_dev(ndev);
+	if (!net_eq(dev_net(ndev), dev_net(skb->dev)))
+		return;
 	odp_packet_dgid(skb, &group);
 	rcu_read_lock();
 	hash_for_each_possible_rcu(odp_members, member, node,

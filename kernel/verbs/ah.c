@@ -17,14 +17,17 @@ union odp_sockaddr {
 	struct sockaddr_in6 in6;
 };
 
+/* To the RDMA core it is one of the device's wherever a VLAN of that is. */
 static int odp_av_interface(const struct ib_gid_attr *sgid)
 {
+	struct odp_dev *dev = to_odp_dev(sgid->device);
 	struct net_device *ndev;
-	int oif;
+	int oif = -ENODEV;
 
 	rcu_read_lock();
 	ndev = rdma_read_gid_attr_ndev_rcu(sgid);
-	oif = IS_ERR(ndev) ? PTR_ERR(ndev) : ndev->ifindex;
+	if (!IS_ERR(ndev) && net_eq(dev_net(ndev), dev->net))
+		oif = ndev->ifindex;
 	rcu_read_unlock();
 	return oif;
 }
@@ -34,7 +37,8 @@ static int odp_av_interface(const struct ib_gid_attr *sgid)
  * @av: Filled in, but for the source port.
  * @attr: The attributes; the RDMA core has resolved them.
  *
- * Any context. Return: 0, or -EINVAL if it is no RoCEv2 address.
+ * Any context. Return: 0, or -EINVAL if it is no RoCEv2 address, or of an
+ * interface in another network namespace.
  */
 int odp_av_init(struct odp_av *av, const struct rdma_ah_attr *attr)
 {
