@@ -111,6 +111,7 @@ qemu() {
 		-drive "file=$root_image,if=virtio,format=raw,readonly=on" \
 		-drive "file=$run/swap.img,if=virtio,format=raw,cache=unsafe,discard=unmap" \
 		-device virtio-rng-pci \
+		-netdev hubport,id=port,hubid=0 -device virtio-net-pci,netdev=port,romfile= \
 		-virtfs "$share,path=$run,mount_tag=run" \
 		-virtfs "$share,path=$build/stage,mount_tag=stage,readonly=on" \
 		-virtfs "$share,path=$kernel_dir/lib/modules,mount_tag=modules,readonly=on" \

@@ -173,6 +173,8 @@ topology_down() {
 	wait_for 30 "the devices are gone" no_devices
 	# It has UDP port 4791 of the first namespace.
 	[ "$driver" = rxe ] || [ ! -d /sys/module/rdma_rxe ] || rmmod rdma_rxe
+	# As long as there are other namespaces that cannot change.
+	wait_for 30 "devices are for all namespaces" rdma system set netns shared
 }
 
 no_devices() { [ -z "$(ls /sys/class/infiniband)" ]; }
