@@ -641,6 +641,8 @@ void odp_multicast_receive(struct sk_buff *skb);
 int odp_sg_copy(struct ib_pd *pd, struct odp_half *half,
 		const struct odp_sge *sge, u32 num_sge, u32 offset, void *buf,
 		u32 len, bool write, u32 *done);
+void odp_remote_from_reth(struct odp_remote *remote,
+			  const struct odp_packet *pkt);
 int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
 		     int access);
 int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
@@ -671,11 +673,33 @@ int odp_completer_run(struct odp_qp *qp, struct sk_buff *skb);
 /* responder.c */
 void odp_responder_init(struct odp_qp *qp);
 void odp_responder_reset(struct odp_qp *qp);
-void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome);
+void odp_responder_stop(struct odp_qp *qp);
+
+/* outcome.c: what becomes of the peer's requests */
 u32 odp_request_npsns(const struct odp_qp *qp, const struct odp_packet *pkt);
+void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome);
+void odp_responder_flush_ack(struct odp_qp *qp);
+void odp_responder_nak(struct odp_qp *qp, u8 syndrome);
 bool odp_responder_push(struct odp_qp *qp, struct odp_cqe *cqe,
 			bool solicited);
 void odp_responder_recv_error(struct odp_qp *qp, enum ib_wc_status status);
-void odp_responder_stop(struct odp_qp *qp);
+void odp_responder_lose_message(struct odp_qp *qp);
+void odp_responder_lose(struct odp_qp *qp);
+void odp_responder_fail(struct odp_qp *qp, u8 syndrome,
+			enum ib_wc_status status);
+int odp_responder_no_memory(struct odp_qp *qp, int err, u8 syndrome,
+			    enum ib_wc_status status);
+void odp_responder_executed(struct odp_qp *qp, const struct odp_packet *pkt);
+
+/* deliver.c: SENDs and RDMA WRITEs */
+int odp_responder_send(struct odp_qp *qp, const struct odp_packet *pkt);
+int odp_responder_write(struct odp_qp *qp, const struct odp_packet *pkt);
+
+/* answer.c: READs, atomics and duplicates */
+void odp_responder_drop_packets(struct odp_responder *resp);
+void odp_responder_read(struct odp_qp *qp, const struct odp_packet *pkt);
+int odp_responder_read_continue(struct odp_qp *qp);
+int odp_responder_atomic(struct odp_qp *qp, const struct odp_packet *pkt);
+void odp_responder_duplicate(struct odp_qp *qp, const struct odp_packet *pkt);
 
 #endif /* ODP_QP_H */

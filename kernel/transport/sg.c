@@ -70,6 +70,22 @@ int odp_sg_copy(struct ib_pd *pd, struct odp_half *half,
 	return 0;
 }
 
+/**
+ * odp_remote_from_reth - the remote memory that a request names
+ * @remote: Filled in.
+ * @pkt: The request, which has a RETH.
+ */
+void odp_remote_from_reth(struct odp_remote *remote,
+			  const struct odp_packet *pkt)
+{
+	const struct odp_reth *reth = odp_packet_reth(pkt);
+
+	remote->va = be64_to_cpu(reth->va);
+	remote->rkey = be32_to_cpu(reth->rkey);
+	remote->left = be32_to_cpu(reth->len);
+	remote->srqn = odp_packet_srqn(pkt);
+}
+
 /* The window of what the peer has named, as odp_window_get(). */
 static struct odp_window *odp_remote_window(struct odp_qp *qp,
 					    const struct odp_remote *remote,
