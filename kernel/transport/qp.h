@@ -304,6 +304,11 @@ struct odp_requester {
 	bool rnr_due;
 };
 
+static inline bool odp_requester_outstanding(const struct odp_requester *req)
+{
+	return req->una != req->max_psn;
+}
+
 /**
  * enum odp_message - the message that the responder is in
  * @ODP_MSG_NONE: None; the next packet begins one.
@@ -547,6 +552,12 @@ static inline bool odp_qp_state_sends(enum ib_qp_state state)
 	return state == IB_QPS_RTS || state == IB_QPS_SQD;
 }
 
+/* In SQD only what was begun before goes on. */
+static inline bool odp_requester_may_begin(const struct odp_qp *qp)
+{
+	return odp_qp_state(qp) != IB_QPS_SQD;
+}
+
 /* May send requests be posted? */
 static inline bool odp_qp_state_posts(enum ib_qp_state state)
 {
@@ -652,25 +663,37 @@ int odp_remote_atomic(struct odp_qp *qp, struct odp_half *half,
 		      const struct odp_remote *remote,
 		      const struct odp_atomic *op, u64 *old);
 
-/* requester.c, completer.c */
-u64 odp_rnr_ns(u8 timer);
+/* requester.c: the turn, and how send requests end */
 void odp_requester_init(struct odp_qp *qp);
 void odp_requester_reset(struct odp_qp *qp);
 void odp_requester_stop(struct odp_qp *qp);
 void odp_requester_recover(struct odp_qp *qp);
-int odp_requester_gather(struct odp_qp *qp, struct odp_swqe *swqe, u32 len);
-void odp_requester_seek(struct odp_qp *qp, u32 psn);
-bool odp_requester_go_back(struct odp_qp *qp);
-void odp_requester_progress(struct odp_qp *qp);
-void odp_requester_alive(struct odp_qp *qp);
-void odp_requester_rnr(struct odp_qp *qp, u8 timer, bool oldest);
 void odp_requester_complete(struct odp_qp *qp, enum ib_wc_status status,
 			    u8 syndrome);
+void odp_requester_complete_local(struct odp_qp *qp);
 void odp_requester_fail(struct odp_qp *qp, enum ib_wc_status status,
 			u8 syndrome);
+void odp_requester_drop_packet(struct odp_requester *req);
+
+/* send.c: packets of send requests */
+int odp_requester_send(struct odp_qp *qp);
+int odp_requester_gather(struct odp_qp *qp, struct odp_swqe *swqe, u32 len);
+
+/* retry.c: deadlines, and going back */
+u64 odp_rnr_ns(u8 timer);
+void odp_requester_set_deadline(struct odp_qp *qp);
+void odp_requester_progress(struct odp_qp *qp);
+void odp_requester_alive(struct odp_qp *qp);
+void odp_requester_seek(struct odp_qp *qp, u32 psn);
+bool odp_requester_go_back(struct odp_qp *qp);
+void odp_requester_rnr(struct odp_qp *qp, u8 timer, bool oldest);
+bool odp_requester_timers(struct odp_qp *qp);
+void odp_requester_arm_timer(struct odp_qp *qp);
+
+/* completer.c: the peer's answers */
 int odp_completer_run(struct odp_qp *qp, struct sk_buff *skb);
 
-/* responder.c */
+/* responder.c: the turn */
 void odp_responder_init(struct odp_qp *qp);
 void odp_responder_reset(struct odp_qp *qp);
 void odp_responder_stop(struct odp_qp *qp);
