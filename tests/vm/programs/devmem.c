@@ -42,12 +42,6 @@ static struct ibv_dm *need(size_t length)
 	return dm;
 }
 
-static void fill(char *to, size_t n, unsigned int seed)
-{
-	while (n--)
-		to[n] = (n * 31 + seed) >> 2;
-}
-
 static bool refused(struct ibv_alloc_dm_attr attr, int error)
 {
 	errno = 0;
@@ -82,7 +76,7 @@ static void copy(void)
 	/* It was another's. */
 	memset(model, 0, SIZE);
 	CHECK(!ibv_memcpy_from_dm(back, dm, 0, SIZE - 4) && !memcmp(back, model, SIZE - 4));
-	fill(buffer, SIZE, 1);
+	memory_fill(buffer, SIZE, 1);
 	CHECK(!ibv_memcpy_to_dm(dm, 400, buffer, 5000));
 	memcpy(model + 400, buffer, 5000);
 	CHECK(!ibv_memcpy_from_dm(back, dm, 0, SIZE - 4) && !memcmp(back, model, SIZE - 4));
@@ -191,21 +185,8 @@ static void is_model(struct ibv_dm *dm)
 static enum ibv_wc_status run(enum ibv_wr_opcode opcode, uint64_t to, uint32_t len, uint32_t rkey)
 {
 	struct request request = { opcode, buffer, len, buffer_mr->lkey, to, rkey };
-	struct end near = { 0 }, far = { 0 };
-	struct ibv_wc wc;
 
-	ends_create(&near, &nics[0], &far, &nics[1], 4);
-	end_post(&near, &request, 0);
-	wc = end_wait(&near);
-	end_destroy(&near);
-	end_destroy(&far);
-	return wc.status;
-}
-
-static bool denied(enum ibv_wc_status status)
-{
-	return status == IBV_WC_REM_ACCESS_ERR ||
-	       (under_load() && status == IBV_WC_RETRY_EXC_ERR);
+	return request_alone(&nics[0], &nics[1], &request);
 }
 
 /* By peers: addresses are those in the region, which begins somewhere inside. */
@@ -216,13 +197,13 @@ static void remote(void)
 	uint32_t key;
 
 	CHECK(mr);
-	fill(model, SIZE, 5);
+	memory_fill(model, SIZE, 5);
 	CHECK(!ibv_memcpy_to_dm(dm, 0, model, SIZE));
-	fill(buffer, SIZE, 77);
+	memory_fill(buffer, SIZE, 77);
 	CHECK(!run(IBV_WR_RDMA_WRITE, 0, LENGTH, mr->rkey));
 	memcpy(model + AT, buffer, LENGTH);
 	is_model(dm);
-	fill(buffer, SIZE, 99);
+	memory_fill(buffer, SIZE, 99);
 	CHECK(!run(IBV_WR_RDMA_WRITE, 12345, 5001, mr->rkey));
 	memcpy(model + AT + 12345, buffer, 5001);
 	is_model(dm);
@@ -249,20 +230,13 @@ static void messages(void)
 	struct ibv_mr *from = region(dm, 0, SIZE / 2, LOCAL);
 	struct ibv_mr *to = region(dm, SIZE / 2, SIZE / 2, LOCAL);
 	struct request send = { IBV_WR_SEND, (char *)8, 20000, from->lkey, 0, 0 };
-	struct end near = { 0 }, far = { 0 };
 
 	CHECK(from && to);
-	fill(model, SIZE, 11);
+	memory_fill(model, SIZE, 11);
 	CHECK(!ibv_memcpy_to_dm(dm, 0, model, SIZE));
-	ends_create(&near, &nics[1], &far, &nics[1], 4);
-	end_post_receive(&far, (char *)100, 20000, to->lkey, 0);
-	end_post(&near, &send, 0);
-	end_done(&near);
-	end_done(&far);
+	send_alone(&nics[1], &nics[1], &send, (char *)100, to->lkey);
 	memcpy(model + SIZE / 2 + 100, model + 8, 20000);
 	is_model(dm);
-	end_destroy(&near);
-	end_destroy(&far);
 	CHECK(!ibv_dereg_mr(from) && !ibv_dereg_mr(to));
 	CHECK(!ibv_free_dm(dm));
 }

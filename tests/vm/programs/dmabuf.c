@@ -49,12 +49,6 @@ static char memory[SIZE], model[SIZE];
 static struct ibv_mr *memory_mr;
 static int exporter, card;
 
-static void fill(char *to, size_t n, unsigned int seed)
-{
-	while (n--)
-		to[n] = (n * 31 + seed) >> 2;
-}
-
 /* --- dma-bufs ----------------------------------------------------------------------- */
 
 static int export(uint32_t flags)
@@ -137,39 +131,26 @@ static struct ibv_mr *region(int fd, int access)
 static enum ibv_wc_status run(enum ibv_wr_opcode opcode, uint64_t at, uint32_t len, uint32_t rkey)
 {
 	struct request request = { opcode, memory, len, memory_mr->lkey, IOVA + at, rkey };
-	struct end near = { 0 }, far = { 0 };
-	struct ibv_wc wc;
 
-	ends_create(&near, &nics[0], &far, &nics[1], 4);
-	end_post(&near, &request, 0);
-	wc = end_wait(&near);
-	end_destroy(&near);
-	end_destroy(&far);
-	return wc.status;
-}
-
-static bool denied(enum ibv_wc_status status)
-{
-	return status == IBV_WC_REM_ACCESS_ERR ||
-	       (under_load() && status == IBV_WC_RETRY_EXC_ERR);
+	return request_alone(&nics[0], &nics[1], &request);
 }
 
 static void write_and_read(const struct buffer *buffer)
 {
 	struct ibv_mr *mr = region(buffer->fd, ALL);
 
-	fill(model, SIZE, 5);
+	memory_fill(model, SIZE, 5);
 	memcpy(buffer->map, model, SIZE);
-	fill(memory, SIZE, 77);
+	memory_fill(memory, SIZE, 77);
 	CHECK(!run(IBV_WR_RDMA_WRITE, 0, LENGTH, mr->rkey));
 	memcpy(model + AT, memory, LENGTH);
 	CHECK(!memcmp(buffer->map, model, SIZE));
-	fill(memory, SIZE, 99);
+	memory_fill(memory, SIZE, 99);
 	CHECK(!run(IBV_WR_RDMA_WRITE, 12345, 5001, mr->rkey));
 	memcpy(model + AT + 12345, memory, 5001);
 	CHECK(!memcmp(buffer->map, model, SIZE));
 	/* The other way round */
-	fill(model, SIZE, 13);
+	memory_fill(model, SIZE, 13);
 	memcpy(buffer->map, model, SIZE);
 	CHECK(!run(IBV_WR_RDMA_READ, 11, LENGTH - 11, mr->rkey));
 	CHECK(!memcmp(memory, model + AT + 11, LENGTH - 11));
@@ -186,20 +167,13 @@ static void messages(const struct buffer *buffer)
 	struct ibv_mr *from = region_at(buffer->fd, 0, SIZE / 2, 0, 0);
 	struct ibv_mr *to = region_at(buffer->fd, SIZE / 2, SIZE / 2, 0, IBV_ACCESS_LOCAL_WRITE);
 	struct request send = { IBV_WR_SEND, (char *)8, 20000, from->lkey, 0, 0 };
-	struct end near = { 0 }, far = { 0 };
 
 	CHECK(from && to);
-	fill(model, SIZE, 11);
+	memory_fill(model, SIZE, 11);
 	memcpy(buffer->map, model, SIZE);
-	ends_create(&near, &nics[1], &far, &nics[1], 4);
-	end_post_receive(&far, (char *)100, 20000, to->lkey, 0);
-	end_post(&near, &send, 0);
-	end_done(&near);
-	end_done(&far);
+	send_alone(&nics[1], &nics[1], &send, (char *)100, to->lkey);
 	memcpy(model + SIZE / 2 + 100, model + 8, 20000);
 	CHECK(!memcmp(buffer->map, model, SIZE));
-	end_destroy(&near);
-	end_destroy(&far);
 	CHECK(!ibv_dereg_mr(from) && !ibv_dereg_mr(to));
 }
 
@@ -261,7 +235,7 @@ static void regions(struct buffer *buffer)
 	uint32_t key = mr->rkey;
 
 	CHECK(key != other->rkey && mr->length == LENGTH);
-	fill(buffer->map + AT, LENGTH, 1);
+	memory_fill(buffer->map + AT, LENGTH, 1);
 	CHECK(denied(run(IBV_WR_RDMA_WRITE, 0, 8, other->rkey)));
 	CHECK(!ibv_dereg_mr(mr));
 	CHECK(denied(run(IBV_WR_RDMA_READ, 0, 8, key)));
@@ -271,7 +245,7 @@ static void regions(struct buffer *buffer)
 	CHECK(!ibv_dereg_mr(other));
 	/* Nobody has it but the region. */
 	forget(buffer);
-	fill(model, LENGTH, 6);
+	memory_fill(model, LENGTH, 6);
 	memcpy(memory, model, LENGTH);
 	CHECK(!run(IBV_WR_RDMA_WRITE, 0, LENGTH, mr->rkey));
 	memset(memory, 0, LENGTH);
@@ -381,7 +355,7 @@ static void killed(const struct buffer *buffer)
 	CHECK(read(fds[0], &told, sizeof(told)) == sizeof(told));
 	CHECK(used());
 	end_connect(&near, &told.address);
-	fill(memory, SIZE, 3);
+	memory_fill(memory, SIZE, 3);
 	memset(buffer->map, 0, SIZE);
 	write_all(&near, told.rkey);
 	CHECK(!memcmp(buffer->map + AT, memory, LENGTH));
@@ -555,7 +529,7 @@ static void changes(void)
 	for (flags = 1; flags < 8; flags++)
 		CHECK(reregister(mr, flags) == EOPNOTSUPP);
 	CHECK(ibv_advise_mr(nics[1].pd, IBV_ADVISE_MR_ADVICE_PREFETCH, 0, &sge, 1) == ENOENT);
-	fill(buffer.map, SIZE, 8);
+	memory_fill(buffer.map, SIZE, 8);
 	CHECK(!run(IBV_WR_RDMA_READ, 0, LENGTH, mr->rkey));
 	CHECK(!memcmp(memory, buffer.map + AT, LENGTH));
 	CHECK(!ibv_dereg_mr(mr));

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { ALONE = 4 };	/* depth of the queues for one request */
+
 void nic_use_family(struct nic *nic, int family)
 {
 	struct ibv_gid_entry entries[64];
@@ -302,6 +304,39 @@ void end_done(struct end *end)
 	CHECK(wc.status == IBV_WC_SUCCESS);
 }
 
+bool denied(enum ibv_wc_status status)
+{
+	return status == IBV_WC_REM_ACCESS_ERR ||
+	       (under_load() && status == IBV_WC_RETRY_EXC_ERR);
+}
+
+enum ibv_wc_status request_alone(struct nic *from, struct nic *to, const struct request *request)
+{
+	struct end near = { 0 }, far = { 0 };
+	struct ibv_wc wc;
+
+	ends_create(&near, from, &far, to, ALONE);
+	end_post(&near, request, 0);
+	wc = end_wait(&near);
+	end_destroy(&near);
+	end_destroy(&far);
+	return wc.status;
+}
+
+void send_alone(struct nic *from, struct nic *to, const struct request *send, char *place,
+		uint32_t lkey)
+{
+	struct end near = { 0 }, far = { 0 };
+
+	ends_create(&near, from, &far, to, ALONE);
+	end_post_receive(&far, place, send->len, lkey, 0);
+	end_post(&near, send, 0);
+	end_done(&near);
+	end_done(&far);
+	end_destroy(&near);
+	end_destroy(&far);
+}
+
 char *memory_map(size_t size, bool huge)
 {
 	/* Aligned to blocks, with nothing of others in them */
@@ -316,6 +351,12 @@ char *memory_map(size_t size, bool huge)
 	CHECK(!munmap(start + size, map + all - start - size));
 	CHECK(!madvise(start, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE));
 	return start;
+}
+
+void memory_fill(char *to, size_t size, unsigned int seed)
+{
+	while (size--)
+		to[size] = (size * 31 + seed) >> 2;
 }
 
 static double seconds_of(clockid_t clock)

@@ -114,9 +114,22 @@ bool end_poll(struct end *end, struct ibv_wc *wc);
 bool end_event(struct end *end, int ms);
 /* end_wait(), for success */
 void end_done(struct end *end);
+/*
+ * Was an access refused? A NAK is sent once; where it is lost, the peer does not answer
+ * any more.
+ */
+bool denied(enum ibv_wc_status status);
+
+/* One request, from @from to @to, on a connection of its own. Return: how it ends */
+enum ibv_wc_status request_alone(struct nic *from, struct nic *to, const struct request *request);
+/* The same for a SEND that is received at @place, by @lkey, and succeeds */
+void send_alone(struct nic *from, struct nic *to, const struct request *send, char *place,
+		uint32_t lkey);
 
 /* New memory of this process; of small pages unless @huge */
 char *memory_map(size_t size, bool huge);
+/* Bytes that are others in other places, and with another @seed */
+void memory_fill(char *to, size_t size, unsigned int seed);
 
 /* Seconds */
 double now(void);

@@ -49,15 +49,8 @@ static enum ibv_wc_status write_to(char *memory, uint32_t rkey)
 	return wc.status;
 }
 
-/* A NAK is sent once; where it is lost, the peer does not answer any more. */
-static bool was_refused(enum ibv_wc_status status)
-{
-	return status == IBV_WC_REM_ACCESS_ERR ||
-	       (under_load() && status == IBV_WC_RETRY_EXC_ERR);
-}
-
 #define ALLOWED(memory, key) CHECK(write_to(memory, key) == IBV_WC_SUCCESS)
-#define REFUSED(memory, key) CHECK(was_refused(write_to(memory, key)))
+#define REFUSED(memory, key) CHECK(denied(write_to(memory, key)))
 
 static void other_memory(int kind)
 {
