@@ -12,23 +12,20 @@
  * they take one lock, by comparing and swapping, to add to a plain counter.
  * Meanwhile the memory of both ends is paged out, mapped anew and forked.
  */
-#include "ends.h"
 #include "slow.h"
+#include "together.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-	QUEUES = 4, WINDOW = 8, PAGES = 32,
+	PAGES = 32,
 	CPU_MAX = 1 << 20,	/* additions of the CPU's, in bursts of that many: */
 	BURST = 256,
 	DISTURBED = 10,		/* times while a queue pair is at it, or */
 	LONG = 10,		/* it has done so many times as much as it has to */
-	DELAY_MS = 300, TIMEOUT_SHORT = 14,
 };
 
 /* The counter's upper half must change, too. */
@@ -54,15 +51,11 @@ struct target {
 	uint64_t plain __attribute__((aligned(64)));
 };
 
-static struct nic nics[2];
-static bool lossy;
 static const struct setting *setting;
 static struct target *target;
 static int memory_fd;	/* of the target, if it is shared */
 static char *results;	/* two pages for each queue pair */
 static struct ibv_mr *target_mr, *results_mr;
-static struct end ends[QUEUES], peers[QUEUES];
-static atomic_bool stop;
 static atomic_char *returned;	/* by value, from FIRST_TICKET */
 static uint64_t tickets;	/* of them */
 static unsigned long by_cpu;
@@ -91,8 +84,6 @@ static void *map_shared(void)
 
 static void set_up(const struct setting *s)
 {
-	int i;
-
 	setting = s;
 	if (s->shared) {
 		CHECK((memory_fd = memfd_create("target", MFD_CLOEXEC)) >= 0);
@@ -106,20 +97,12 @@ static void set_up(const struct setting *s)
 	memset(results, 0xee, PAGES * PAGE);
 	results_mr = set_register(&nics[0], results);
 	target_mr = set_register(&nics[1], target);
-	for (i = 0; i < QUEUES; i++) {
-		ends[i].timeout = lossy ? TIMEOUT_SHORT : TIMEOUT_LONG;
-		ends_create(&ends[i], &nics[0], &peers[i], &nics[1], 2 * WINDOW);
-	}
+	together_create();
 }
 
 static void tear_down(void)
 {
-	int i;
-
-	for (i = 0; i < QUEUES; i++) {
-		end_destroy(&ends[i]);
-		end_destroy(&peers[i]);
-	}
+	together_destroy();
 	CHECK(!ibv_dereg_mr(results_mr));
 	CHECK(!ibv_dereg_mr(target_mr));
 	CHECK(!munmap(results, PAGES * PAGE));
@@ -294,20 +277,10 @@ static void *add_by_cpu(void *unused)
 /* Runs all at the same time, and is back when the queue pairs are through */
 static void all_together(void *(*queue)(void *), void *(*cpu)(void *))
 {
-	pthread_t threads[QUEUES], others[2];
-	int i;
+	void *(*const others[])(void *) = { cpu, disturb };
 
-	stop = false;
 	by_queues = disturbances = 0;
-	CHECK(!pthread_create(&others[0], NULL, cpu, NULL));
-	CHECK(!pthread_create(&others[1], NULL, disturb, NULL));
-	for (i = 0; i < QUEUES; i++)
-		CHECK(!pthread_create(&threads[i], NULL, queue, &ends[i]));
-	for (i = 0; i < QUEUES; i++)
-		CHECK(!pthread_join(threads[i], NULL));
-	stop = true;
-	for (i = 0; i < 2; i++)
-		CHECK(!pthread_join(others[i], NULL));
+	together_run(queue, others, 2);
 }
 
 static void count(void)
@@ -473,11 +446,7 @@ static void far_away(struct slow *slow, struct ibv_mr *slow_mr, bool local)
 	post(&end, &add, 0);
 	end_done(&end);
 	start = now() - start;
-	printf("the %s is away: %.0f ms; %llu timeouts, %llu RNR NAKs, %llu came twice\n",
-	       local ? "place of the result" : "word", 1000 * start,
-	       (unsigned long long)trouble_seen(&trouble, "tx_timeouts"),
-	       (unsigned long long)trouble_seen(&trouble, "rnr_nak_sent"),
-	       (unsigned long long)trouble_seen(&trouble, "duplicate_requests"));
+	print_away(local ? "the place of the result" : "the word", start, &trouble);
 	CHECK(start >= DELAY_MS / 1000.0);
 	CHECK((local ? *away : result_of(0, 0)) == SLOW_WORD);
 	CHECK((local ? target->counter : *away) == SLOW_WORD + 3);

@@ -6,10 +6,10 @@
 #ifndef ATOMIC_WRITE_H
 #define ATOMIC_WRITE_H
 
-#include "../ends.h"
+#include "../together.h"
 
 enum {
-	QUEUES = 4, WINDOW = 8, PAGES = 4 * QUEUES, TIMEOUT_SHORT = 14,
+	PAGES = 4 * QUEUES,
 	LOCAL = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_ON_DEMAND,
 };
 
@@ -21,12 +21,9 @@ struct words {
 };
 
 /* sides.c */
-extern struct nic nics[2];
-extern bool lossy;
 extern char *target, *source;
 extern struct words *words;	/* in the target */
 extern struct ibv_mr *target_mr, *source_mr;
-extern struct end ends[QUEUES], peers[QUEUES];
 
 struct ibv_mr *region(int nic, void *start, size_t size, int access);
 void set_up(void);

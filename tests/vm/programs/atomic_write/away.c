@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-enum { DELAY_MS = 300 };
-
 /* A request with a fence waits until the word is written. */
 static void fence(struct slow *slow, uint32_t slow_rkey)
 {
@@ -72,11 +70,7 @@ static void far_away(struct slow *slow, const struct ibv_mr *mr, bool local)
 	end_post(&end, &store, 0);
 	done(&end, IBV_WC_ATOMIC_WRITE, 8);
 	start = now() - start;
-	printf("%s is away: %.0f ms; %llu timeouts, %llu RNR NAKs, %llu came twice\n",
-	       local ? "what is written" : "the word", 1000 * start,
-	       (unsigned long long)trouble_seen(&trouble, "tx_timeouts"),
-	       (unsigned long long)trouble_seen(&trouble, "rnr_nak_sent"),
-	       (unsigned long long)trouble_seen(&trouble, "duplicate_requests"));
+	print_away(local ? "what is written" : "the word", start, &trouble);
 	CHECK(start >= DELAY_MS / 1000.0);
 	CHECK(local ? words->other.word == slow_word : !memcmp(slow->start, source, 8));
 	CHECK(local || (unsigned char)slow->start[8] == slow_byte(0));

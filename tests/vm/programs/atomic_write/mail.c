@@ -7,9 +7,7 @@
  */
 #include "atomic_write.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -20,7 +18,6 @@ enum {
 	WORDS = 6,		/* to the word of all, with each letter */
 };
 
-static atomic_bool stop;
 static atomic_uint taken[QUEUES];
 static atomic_ulong seen;	/* in the word of all: that it was another */
 
@@ -189,24 +186,14 @@ static void *disturb(void *unused)
 void mail(void)
 {
 	void *(*const others[])(void *) = { take_letters, watch_word_of_all, disturb };
-	pthread_t threads[QUEUES], by_cpu[3];
 	struct trouble trouble;
 	int i;
 
-	stop = false;
 	seen = 0;
-	trouble_begin(&trouble, nics);
-	for (i = 0; i < 3; i++)
-		CHECK(!pthread_create(&by_cpu[i], NULL, others[i], NULL));
-	for (i = 0; i < QUEUES; i++) {
-		taken[i] = 0;
-		CHECK(!pthread_create(&threads[i], NULL, send_letters, &ends[i]));
-	}
 	for (i = 0; i < QUEUES; i++)
-		CHECK(!pthread_join(threads[i], NULL));
-	stop = true;
-	for (i = 0; i < 3; i++)
-		CHECK(!pthread_join(by_cpu[i], NULL));
+		taken[i] = 0;
+	trouble_begin(&trouble, nics);
+	together_run(send_letters, others, 3);
 	printf("%d letters, each once; a word of %lu changes seen, none torn; %llu faults; %llu retries, %llu came twice\n",
 	       QUEUES * letters(), seen,
 	       (unsigned long long)counters_grown(&trouble.nic[1], "odp_faults"),

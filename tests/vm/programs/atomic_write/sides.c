@@ -5,12 +5,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-struct nic nics[2];
-bool lossy;
 char *target, *source;
 struct words *words;
 struct ibv_mr *target_mr, *source_mr;
-struct end ends[QUEUES], peers[QUEUES];
 
 struct ibv_mr *region(int nic, void *start, size_t size, int access)
 {
@@ -22,28 +19,18 @@ struct ibv_mr *region(int nic, void *start, size_t size, int access)
 
 void set_up(void)
 {
-	int i;
-
 	target = memory_map(PAGES * PAGE, false);
 	source = memory_map(PAGES * PAGE, false);
 	words = (struct words *)target;
 	memset(target, 0, PAGES * PAGE);
 	target_mr = region(1, target, PAGES * PAGE, LOCAL | IBV_ACCESS_REMOTE_WRITE);
 	source_mr = region(0, source, PAGES * PAGE, LOCAL);
-	for (i = 0; i < QUEUES; i++) {
-		ends[i].timeout = lossy ? TIMEOUT_SHORT : TIMEOUT_LONG;
-		ends_create(&ends[i], &nics[0], &peers[i], &nics[1], 2 * WINDOW);
-	}
+	together_create();
 }
 
 void tear_down(void)
 {
-	int i;
-
-	for (i = 0; i < QUEUES; i++) {
-		end_destroy(&ends[i]);
-		end_destroy(&peers[i]);
-	}
+	together_destroy();
 	CHECK(!ibv_dereg_mr(target_mr) && !ibv_dereg_mr(source_mr));
 	CHECK(!munmap(target, PAGES * PAGE) && !munmap(source, PAGES * PAGE));
 }
