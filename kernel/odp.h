@@ -21,7 +21,8 @@
  *
  * Lock order, outer first:
  *
- *	RTNL				multicast groups, see transport/multicast.c
+ *	RTNL				multicast groups, see transport/multicast.c;
+ *					inside the RDMA core's devices_rwsem
  *	odp_net.lock (mutex)		sockets of a namespace
  *	odp_devices_lock		nothing is taken inside
  *	odp_ucontext.lock		first registration on demand

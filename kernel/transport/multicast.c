@@ -94,12 +94,16 @@ static int odp_group_join(struct net_device *ndev, const union ib_gid *group)
 	return 0;
 }
 
-static void odp_group_leave(struct net_device *ndev, const union ib_gid *group)
+/* What was joined in a network namespace is gone when the interface left that. */
+static void odp_group_leave(const struct odp_dev *dev, const union ib_gid *group)
 {
 	const struct in6_addr *addr = (const void *)group;
+	struct net_device *ndev = dev->ndev;
 	struct in_device *in_dev = __in_dev_get_rtnl(ndev);
 
 	ASSERT_RTNL();
+	if (!net_eq(dev_net(ndev), dev->net))
+		return;
 	if (!ipv6_addr_v4mapped(addr) && IS_ENABLED(CONFIG_IPV6))
 		ipv6_dev_mc_dec(ndev, addr);
 	else if (in_dev)
@@ -146,7 +150,7 @@ static void odp_member_remove(struct odp_member *member)
 	hash_del_rcu(&member->node);
 	list_del(&member->of_qp);
 	dev->members--;
-	odp_group_leave(dev->ndev, &member->group);
+	odp_group_leave(dev, &member->group);
 	kfree_rcu(member, rcu);
 }
 
@@ -190,7 +194,8 @@ static void odp_member_deliver(const struct odp_member *member,
 
 	if (!qp)
 		return;
-	if (odp_net_expects(qp, skb)) {
+	/* The interface, or its VLAN, may be in another one than the device. */
+	if (net_eq(dev_net(skb->dev), qp->dev->net) && odp_net_expects(qp, skb)) {
 		copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
 		if (copy)
 			odp_net_accept(qp, copy);
@@ -208,14 +213,9 @@ void odp_multicast_receive(struct sk_buff *skb)
 	struct odp_member *member;
 	union ib_gid group;
 
-	/*
-	 * Whoever attached by an address of a VLAN is a member, too. The VLAN of
-	 * another network namespace is none of the interface's here.
-	 */
+	/* Whoever attached by an address of a VLAN is a member, too. */
 	if (is_vlan_dev(ndev))
 		ndev = vlan_dev_real_dev(ndev);
-	if (!net_eq(dev_net(ndev), dev_net(skb->dev)))
-		return;
 	odp_packet_dgid(skb, &group);
 	rcu_read_lock();
 	hash_for_each_possible_rcu(odp_members, member, node,

@@ -147,6 +147,22 @@ static enum rdma_link_layer odp_get_link_layer(struct ib_device *ib, u32 port)
 	return IB_LINK_LAYER_ETHERNET;
 }
 
+/**
+ * odp_device_port_event - tells users if the port has come up or gone down
+ * @dev: The device, registered. Called under RTNL.
+ */
+void odp_device_port_event(struct odp_dev *dev)
+{
+	struct ib_event event = { .device = &dev->ib, .element.port_num = 1 };
+	bool up = odp_port_up(dev->ndev);
+
+	if (up == dev->port_up)
+		return;
+	dev->port_up = up;
+	event.event = up ? IB_EVENT_PORT_ACTIVE : IB_EVENT_PORT_ERR;
+	ib_dispatch_event(&event);
+}
+
 /*
  * It is registered, or back in use in another network namespace. Meanwhile nobody
  * could find it, so what became of its interface is seen only now.
@@ -156,7 +172,7 @@ static int odp_enable_driver(struct ib_device *ib)
 	struct odp_dev *dev = to_odp_dev(ib);
 
 	rtnl_lock();
-	dev->port_up = odp_port_up(dev->ndev);
+	odp_device_port_event(dev);
 	if (dev->ndev->reg_state != NETREG_REGISTERED ||
 	    !net_eq(dev_net(dev->ndev), dev->net))
 		ib_unregister_device_queued(ib);
@@ -290,6 +306,7 @@ static void odp_device_init(struct odp_dev *dev)
 	xa_init_flags(&dev->srqs, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
 	/* Of the three this one alone is locked in softirq, too. */
 	lockdep_set_class(&dev->srqs.xa_lock, &odp_srqs_lock_key);
+	dev->port_up = odp_port_up(dev->ndev);
 }
 
 /*
@@ -302,16 +319,32 @@ static void odp_device_choose_netns(struct odp_dev *dev)
 		write_pnet(&dev->ib.coredev.rdma_net, dev->net);
 }
 
-/* While the interface stays where it is, that namespace cannot go. */
-static int odp_device_open_net(struct odp_dev *dev)
+/*
+ * The namespace of the interface, held: until the device is registered in it the
+ * RDMA core's part of it must not go, nor may the core change who sees what.
+ */
+static struct net *odp_device_open_net(struct odp_dev *dev)
 {
+	struct net *net;
 	int err;
 
 	rtnl_lock();
-	dev->net = dev_net(dev->ndev);
-	err = odp_net_get(dev);
+	net = maybe_get_net(dev_net(dev->ndev));
+	dev->net = net;
+	err = net ? odp_net_get(dev) : -ENODEV;
 	rtnl_unlock();
-	return err;
+	if (!err)
+		return net;
+	if (net)
+		put_net(net);
+	return ERR_PTR(err);
+}
+
+static int odp_device_register(struct odp_dev *dev, const char *name)
+{
+	int err = ib_device_set_netdev(&dev->ib, dev->ndev, 1);
+
+	return err ?: ib_register_device(&dev->ib, name, NULL);
 }
 
 /**
@@ -325,6 +358,7 @@ static int odp_device_open_net(struct odp_dev *dev)
 int odp_device_add(const char *name, struct net_device *ndev)
 {
 	struct odp_dev *dev;
+	struct net *net;
 	int err;
 
 	if (ndev->type != ARPHRD_ETHER || is_vlan_dev(ndev)) {
@@ -342,18 +376,18 @@ int odp_device_add(const char *name, struct net_device *ndev)
 		err = -EEXIST;
 		goto err_dealloc;
 	}
-	err = odp_device_open_net(dev);
-	if (err)
+	net = odp_device_open_net(dev);
+	if (IS_ERR(net)) {
+		err = PTR_ERR(net);
 		goto err_delist;
+	}
 	dev_hold(ndev);
 	odp_device_init(dev);
 	/* From here on dealloc_driver undoes it all. */
 	ib_set_device_ops(&dev->ib, &odp_device_ops);
 	odp_device_choose_netns(dev);
-	err = ib_device_set_netdev(&dev->ib, ndev, 1);
-	if (err)
-		goto err_dealloc;
-	err = ib_register_device(&dev->ib, name, NULL);
+	err = odp_device_register(dev, name);
+	put_net(net);
 	if (err)
 		goto err_dealloc;
 	return 0;
@@ -363,20 +397,4 @@ err_delist:
 err_dealloc:
 	ib_dealloc_device(&dev->ib);
 	return err;
-}
-
-/**
- * odp_device_port_event - tells users if the port has come up or gone down
- * @dev: The device, registered. Called under RTNL.
- */
-void odp_device_port_event(struct odp_dev *dev)
-{
-	struct ib_event event = { .device = &dev->ib, .element.port_num = 1 };
-	bool up = odp_port_up(dev->ndev);
-
-	if (up == dev->port_up)
-		return;
-	dev->port_up = up;
-	event.event = up ? IB_EVENT_PORT_ACTIVE : IB_EVENT_PORT_ERR;
-	ib_dispatch_event(&event);
 }

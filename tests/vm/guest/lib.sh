@@ -167,6 +167,7 @@ topology_down() {
 	done
 	for name in $(ip netns list | awk '{ print $1 }'); do
 		ip netns pids "$name" | xargs -r kill -9
+		delete_devices_of "$name"
 		ip netns del "$name"
 	done
 	ip link del veth0 2>/dev/null || true
@@ -175,6 +176,15 @@ topology_down() {
 	[ "$driver" = rxe ] || [ ! -d /sys/module/rdma_rxe ] || rmmod rdma_rxe
 	# As long as there are other namespaces that cannot change.
 	wait_for 30 "devices are for all namespaces" rdma system set netns shared
+}
+
+# Those that only the namespace sees.
+delete_devices_of() {
+	local device
+
+	for device in $(ip netns exec "$1" rdma dev show | awk '{ print $2 }'); do
+		ip netns exec "$1" rdma link delete "${device%:}" || true
+	done
 }
 
 no_devices() { [ -z "$(ls /sys/class/infiniband)" ]; }

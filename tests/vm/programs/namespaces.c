@@ -26,7 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ENDS = 3, DEPTH = 8, PAGES = 32, SLOW_MS = 1500 };
+enum { ENDS = 3, DEPTH = 8, PAGES = 32, SLOW_MS = 3000 };
 
 /* 33 ms: who is told nothing any more has an error within a second. */
 enum { TIMEOUT = 13 };
@@ -186,18 +186,23 @@ static void side_close(struct side *side)
 	CHECK(!munmap(side->memory, BLOCK));
 }
 
-/* Looks at events for up to @ms: the first one that a device may have is that it goes. */
+/*
+ * Looks at events for up to @ms each. That the device goes is the only one, unless its
+ * interface goes, which is closed first.
+ */
 static void side_look(struct side *side, int ms)
 {
 	struct pollfd p = { .fd = side->nic.context->async_fd, .events = POLLIN };
 	struct ibv_async_event event;
 
-	if (side->gone || poll(&p, 1, ms) != 1)
-		return;
-	CHECK(!ibv_get_async_event(side->nic.context, &event));
-	CHECK(event.event_type == IBV_EVENT_DEVICE_FATAL);
-	ibv_ack_async_event(&event);
-	side->gone = side->over = true;
+	while (!side->gone && poll(&p, 1, ms) == 1) {
+		CHECK(!ibv_get_async_event(side->nic.context, &event));
+		ibv_ack_async_event(&event);
+		if (event.event_type == IBV_EVENT_PORT_ERR)
+			continue;
+		CHECK(event.event_type == IBV_EVENT_DEVICE_FATAL);
+		side->gone = side->over = true;
+	}
 }
 
 /* --- Traffic ----------------------------------------------------------------------- */
