@@ -188,7 +188,7 @@ static void side_close(struct side *side)
 
 /*
  * Looks at events for up to @ms each. That the device goes is the only one, unless its
- * interface goes, which is closed first.
+ * interface goes, which is closed first and loses its addresses.
  */
 static void side_look(struct side *side, int ms)
 {
@@ -198,7 +198,7 @@ static void side_look(struct side *side, int ms)
 	while (!side->gone && poll(&p, 1, ms) == 1) {
 		CHECK(!ibv_get_async_event(side->nic.context, &event));
 		ibv_ack_async_event(&event);
-		if (event.event_type == IBV_EVENT_PORT_ERR)
+		if (event.event_type == IBV_EVENT_PORT_ERR || event.event_type == IBV_EVENT_GID_CHANGE)
 			continue;
 		CHECK(event.event_type == IBV_EVENT_DEVICE_FATAL);
 		side->gone = side->over = true;
