@@ -81,7 +81,8 @@ int odp_datagram_send(struct odp_qp *qp)
 	struct sk_buff *skb;
 	int err = 0;
 
-	if (qp->sq.head == odp_sq_tail(&qp->sq))
+	if (qp->sq.head == odp_sq_tail(&qp->sq) ||
+	    (!req->skb && !odp_requester_may_begin(qp)))
 		return 0;
 	swqe = odp_sq_entry(&qp->sq, qp->sq.head);
 	if (swqe->status != IB_WC_SUCCESS) {

@@ -552,10 +552,13 @@ static inline bool odp_qp_state_sends(enum ib_qp_state state)
 	return state == IB_QPS_RTS || state == IB_QPS_SQD;
 }
 
-/* In SQD only what was begun before goes on. */
+/*
+ * In SQD only what was begun before goes on. Asked after odp_sq_tail(): what a
+ * kernel user posts in ERR, to learn that all is through, is not begun, but flushed.
+ */
 static inline bool odp_requester_may_begin(const struct odp_qp *qp)
 {
-	return odp_qp_state(qp) != IB_QPS_SQD;
+	return odp_qp_state(qp) == IB_QPS_RTS;
 }
 
 /* May send requests be posted? */

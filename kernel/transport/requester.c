@@ -239,8 +239,7 @@ static int odp_req_step(struct odp_qp *qp)
 	int did;
 
 	if (odp_qp_is_datagram(qp))
-		return odp_req_begun(qp) || odp_requester_may_begin(qp) ?
-			odp_datagram_send(qp) : 0;
+		return odp_datagram_send(qp);
 	/* What pages are held for comes first: the next request of the two. */
 	if (qp->req.half.pins && !qp->req.missed_answer) {
 		did = odp_requester_send(qp);
