@@ -141,6 +141,14 @@ static uint64_t read_completion_wallclock_ns(struct ibv_cq_ex *cqx)
 	return to_cq(cqx)->cqe->wallclock;
 }
 
+/* That of the address which a datagram was for; 0: of none */
+static uint16_t read_cvlan(struct ibv_cq_ex *cqx)
+{
+	uint16_t vlan = to_cq(cqx)->cqe->vlan;
+
+	return vlan ? vlan - 1 : 0;
+}
+
 /* Local identifiers and service levels do not exist on Ethernet. */
 static uint32_t read_slid(struct ibv_cq_ex *cqx)
 {
@@ -176,6 +184,7 @@ void odp_poll_init(struct ibv_cq_ex *cqx)
 	cqx->read_slid = read_slid;
 	cqx->read_sl = read_sl;
 	cqx->read_dlid_path_bits = read_dlid_path_bits;
+	cqx->read_cvlan = read_cvlan;
 	cqx->read_completion_ts = read_completion_ts;
 	cqx->read_completion_wallclock_ns = read_completion_wallclock_ns;
 }

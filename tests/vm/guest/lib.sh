@@ -98,6 +98,23 @@ topology() {
 	[ "$driver" = rxe ] || { add_device h1; acquaint h0 h1; }
 }
 
+# VLAN 5 on top of the interface of a device has addresses, and so the device has.
+vlan_up() {
+	local netdev address
+
+	netdev=$(netdev_of "$1").5
+	on "$1" ip link add link "$(netdev_of "$1")" name "$netdev" type vlan id 5
+	on "$1" ip addr add "$(vlan_ipv4_of "$1")/24" dev "$netdev"
+	on "$1" ip addr add "$(vlan_ipv6_of "$1")/64" dev "$netdev" nodad
+	on "$1" ip link set "$netdev" up
+	for address in "$(vlan_ipv4_of "$1")" "$(vlan_ipv6_of "$1")"; do
+		wait_for 10 "$1 has a GID for $address" gid_index "$(device_of "$1")" "$address"
+	done
+}
+
+vlan_ipv4_of() { echo "10.0.5.$(($(number "$1") + 1))"; }
+vlan_ipv6_of() { echo "fd05::$(($(number "$1") + 1))"; }
+
 # The RDMA core gives a neighbour a second to answer, which may be too little for
 # a guest with all hands full. Who is known stays known.
 acquaint() {

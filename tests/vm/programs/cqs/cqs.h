@@ -12,7 +12,8 @@ enum { DEPTH = 256, SIZE = 8192, WINDOW = 16, MESSAGES = 4000 };
 
 /* What the device's queues can tell */
 static const uint64_t all_flags = IBV_WC_STANDARD_FLAGS | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
-				  IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK;
+				  IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK |
+				  IBV_WC_EX_WITH_CVLAN;
 
 /* An end with an extended queue */
 struct side {
@@ -57,5 +58,7 @@ void test_fields(void);
 void test_times(bool one_device);
 void test_resize(void);
 void test_events(void);
+/* The addresses 10.0.@vlan.x of the devices are of that VLAN. */
+void test_vlan(int vlan);
 
 #endif /* CQS_H */

@@ -18,6 +18,7 @@ static void refused(void)
 	struct ibv_device_attr_ex attr;
 	int bit;
 
+	/* Of the flags those for tags of flow rules and for tag matching, too */
 	sides_create(DEPTH, 0);
 	CHECK(!ibv_query_device_ex(nics[0].context, NULL, &attr));
 	for (bit = 0; bit < 64; bit++)
@@ -64,7 +65,7 @@ static void expect_constants(struct side *side)
 {
 	CHECK(ibv_wc_read_qp_num(side->cqx) == side->end.qp->qp_num);
 	CHECK(!ibv_wc_read_slid(side->cqx) && !ibv_wc_read_sl(side->cqx));
-	CHECK(!ibv_wc_read_dlid_path_bits(side->cqx));
+	CHECK(!ibv_wc_read_dlid_path_bits(side->cqx) && !ibv_wc_read_cvlan(side->cqx));
 }
 
 static void operation(const struct operation *op, uint64_t id, uint32_t length)

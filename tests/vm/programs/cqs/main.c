@@ -4,18 +4,31 @@
  * was; queues that are resized, at rest and in use, and lose nothing; events that
  * wait for more completions.
  *
- * usage: cqs -d DEV[,DEV2]
+ * usage: cqs -d DEV[,DEV2] [-v VLAN]
+ *
+ *   -v  the addresses 10.0.VLAN.x are of that VLAN; nothing is tried but what
+ *	 completions tell of it
  */
-#include <string.h>
+#include <unistd.h>
 
 #include "cqs.h"
 
 int main(int argc, char **argv)
 {
-	int devices;
+	int devices = 0, vlan = 0, c;
 
-	CHECK(argc == 3 && !strcmp(argv[1], "-d"));
-	devices = nics_open(nics, argv[2]);
+	while ((c = getopt(argc, argv, "d:v:")) != -1) {
+		CHECK(c != '?');
+		if (c == 'd')
+			devices = nics_open(nics, optarg);
+		else
+			vlan = atoi(optarg);
+	}
+	CHECK(devices);
+	if (vlan) {
+		test_vlan(vlan);
+		return 0;
+	}
 	test_resize();
 	if (under_load())
 		return 0;
