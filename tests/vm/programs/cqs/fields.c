@@ -99,6 +99,41 @@ static void operation(const struct operation *op, uint64_t id, uint32_t length)
 	ibv_end_poll(b.cqx);
 }
 
+/* A SEND that invalidates a window of the receiver's, who is told of its key */
+static void invalidation(void)
+{
+	struct ibv_mr *mr = ibv_reg_mr(b.end.nic->pd, b.mem, SIZE,
+				       IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND);
+	struct ibv_mw *mw = ibv_alloc_mw(b.end.nic->pd, IBV_MW_TYPE_2);
+	struct ibv_send_wr send = { .opcode = IBV_WR_SEND_WITH_INV }, bind = { .wr_id = 7 }, *bad;
+
+	CHECK(mr && mw);
+	bind.opcode = IBV_WR_BIND_MW;
+	bind.bind_mw.mw = mw;
+	bind.bind_mw.rkey = send.invalidate_rkey = ibv_inc_rkey(mw->rkey);
+	bind.bind_mw.bind_info =
+		(struct ibv_mw_bind_info){ mr, (uintptr_t)b.mem, SIZE, IBV_ACCESS_REMOTE_WRITE };
+	CHECK(!ibv_post_send(b.end.qp, &bind, &bad));
+	start(&b);
+	CHECK(!b.cqx->status && b.cqx->wr_id == 7 && ibv_wc_read_opcode(b.cqx) == IBV_WC_BIND_MW);
+	CHECK(!ibv_wc_read_wc_flags(b.cqx));
+	ibv_end_poll(b.cqx);
+
+	end_post_receive(&b.end, b.mem, 0, b.mr->lkey, 8);
+	CHECK(!ibv_post_send(a.end.qp, &send, &bad));
+	start(&b);
+	CHECK(!b.cqx->status && b.cqx->wr_id == 8 && ibv_wc_read_opcode(b.cqx) == IBV_WC_RECV);
+	CHECK(ibv_wc_read_wc_flags(b.cqx) == IBV_WC_WITH_INV);
+	CHECK(ibv_wc_read_invalidated_rkey(b.cqx) == send.invalidate_rkey);
+	expect_constants(&b);
+	ibv_end_poll(b.cqx);
+	start(&a);
+	CHECK(!a.cqx->status && ibv_wc_read_opcode(a.cqx) == IBV_WC_SEND);
+	CHECK(!ibv_wc_read_wc_flags(a.cqx));
+	ibv_end_poll(a.cqx);
+	CHECK(!ibv_dealloc_mw(mw) && !ibv_dereg_mr(mr));
+}
+
 /* Several completions in one iteration */
 static void iterate(void)
 {
@@ -131,6 +166,7 @@ static void fields(uint32_t flags)
 	sides_create(DEPTH, flags);
 	for (i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
 		operation(&operations[i], 10 + i, 100 + i);
+	invalidation();
 	iterate();
 	post(&operations[2], 99, 8, ~b.mr->rkey);
 	start(&a);
