@@ -7,17 +7,21 @@
  *
  * What is right is in tables here, from those of ibv_modify_qp(3) and IBTA volume 1,
  * 11.2.5.2. They leave out what this device does not have: alternate paths and their
- * migration, queues of another size, rate limits.
+ * migration, queues of another size, rate limits. Those of both kinds of XRC queue pairs
+ * are the RDMA core's. It takes no attribute from user space that such a half of a queue
+ * pair has no use for, and says nothing.
  */
 #include "ends.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
 	RC = 1 << IBV_QPT_RC, UC = 1 << IBV_QPT_UC, UD = 1 << IBV_QPT_UD,
-	CONNECTED = RC | UC, ANY = RC | UC | UD,
+	INI = 1 << IBV_QPT_XRC_SEND, TGT = 1 << IBV_QPT_XRC_RECV,
+	CONNECTED = RC | UC | INI | TGT, ANY = CONNECTED | UD,
 	DEPTH = 4, PSN = 0xfffff0, QKEY = 0x1234,
 };
 
@@ -40,11 +44,11 @@ static const struct step {
 	{ IBV_QPS_INIT, IBV_QPS_INIT, CONNECTED, 0,
 	  IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS },
 	{ IBV_QPS_INIT, IBV_QPS_INIT, UD, 0, IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_QKEY },
-	{ IBV_QPS_INIT, IBV_QPS_RTR, RC,
+	{ IBV_QPS_INIT, IBV_QPS_RTR, RC | TGT,
 	  IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
 	  IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER,
 	  IBV_QP_ACCESS_FLAGS | IBV_QP_PKEY_INDEX },
-	{ IBV_QPS_INIT, IBV_QPS_RTR, UC,
+	{ IBV_QPS_INIT, IBV_QPS_RTR, UC | INI,
 	  IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN,
 	  IBV_QP_ACCESS_FLAGS | IBV_QP_PKEY_INDEX },
 	{ IBV_QPS_INIT, IBV_QPS_RTR, UD, 0, IBV_QP_PKEY_INDEX | IBV_QP_QKEY },
@@ -52,24 +56,38 @@ static const struct step {
 	  IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
 	  IBV_QP_MAX_QP_RD_ATOMIC,
 	  IBV_QP_CUR_STATE | IBV_QP_ACCESS_FLAGS | IBV_QP_MIN_RNR_TIMER | IBV_QP_PATH_MIG_STATE },
+	{ IBV_QPS_RTR, IBV_QPS_RTS, INI,
+	  IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
+	  IBV_QP_MAX_QP_RD_ATOMIC,
+	  IBV_QP_CUR_STATE | IBV_QP_ACCESS_FLAGS | IBV_QP_PATH_MIG_STATE },
+	{ IBV_QPS_RTR, IBV_QPS_RTS, TGT, IBV_QP_TIMEOUT | IBV_QP_SQ_PSN,
+	  IBV_QP_CUR_STATE | IBV_QP_ACCESS_FLAGS | IBV_QP_MIN_RNR_TIMER | IBV_QP_PATH_MIG_STATE },
 	{ IBV_QPS_RTR, IBV_QPS_RTS, UC, IBV_QP_SQ_PSN,
 	  IBV_QP_CUR_STATE | IBV_QP_ACCESS_FLAGS | IBV_QP_PATH_MIG_STATE },
 	{ IBV_QPS_RTR, IBV_QPS_RTS, UD, IBV_QP_SQ_PSN, IBV_QP_CUR_STATE | IBV_QP_QKEY },
-	{ IBV_QPS_RTS, IBV_QPS_RTS, RC, 0,
+	{ IBV_QPS_RTS, IBV_QPS_RTS, RC | TGT, 0,
 	  IBV_QP_CUR_STATE | IBV_QP_ACCESS_FLAGS | IBV_QP_MIN_RNR_TIMER | IBV_QP_PATH_MIG_STATE },
-	{ IBV_QPS_RTS, IBV_QPS_RTS, UC, 0,
+	{ IBV_QPS_RTS, IBV_QPS_RTS, UC | INI, 0,
 	  IBV_QP_CUR_STATE | IBV_QP_ACCESS_FLAGS | IBV_QP_PATH_MIG_STATE },
 	{ IBV_QPS_RTS, IBV_QPS_RTS, UD, 0, IBV_QP_CUR_STATE | IBV_QP_QKEY },
 	{ IBV_QPS_RTS, IBV_QPS_SQD, ANY, 0, IBV_QP_EN_SQD_ASYNC_NOTIFY },
-	{ IBV_QPS_SQD, IBV_QPS_RTS, RC, 0,
+	{ IBV_QPS_SQD, IBV_QPS_RTS, RC | TGT, 0,
 	  IBV_QP_CUR_STATE | IBV_QP_ACCESS_FLAGS | IBV_QP_MIN_RNR_TIMER | IBV_QP_PATH_MIG_STATE },
-	{ IBV_QPS_SQD, IBV_QPS_RTS, UC, 0,
+	{ IBV_QPS_SQD, IBV_QPS_RTS, UC | INI, 0,
 	  IBV_QP_CUR_STATE | IBV_QP_ACCESS_FLAGS | IBV_QP_PATH_MIG_STATE },
 	{ IBV_QPS_SQD, IBV_QPS_RTS, UD, 0, IBV_QP_CUR_STATE | IBV_QP_QKEY },
 	{ IBV_QPS_SQD, IBV_QPS_SQD, RC, 0,
 	  IBV_QP_PORT | IBV_QP_AV | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
 	  IBV_QP_MAX_QP_RD_ATOMIC | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_ACCESS_FLAGS |
 	  IBV_QP_PKEY_INDEX | IBV_QP_MIN_RNR_TIMER | IBV_QP_PATH_MIG_STATE },
+	{ IBV_QPS_SQD, IBV_QPS_SQD, INI, 0,
+	  IBV_QP_PORT | IBV_QP_AV | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
+	  IBV_QP_MAX_QP_RD_ATOMIC | IBV_QP_ACCESS_FLAGS | IBV_QP_PKEY_INDEX |
+	  IBV_QP_PATH_MIG_STATE },
+	{ IBV_QPS_SQD, IBV_QPS_SQD, TGT, 0,
+	  IBV_QP_PORT | IBV_QP_AV | IBV_QP_TIMEOUT | IBV_QP_MAX_DEST_RD_ATOMIC |
+	  IBV_QP_ACCESS_FLAGS | IBV_QP_PKEY_INDEX | IBV_QP_MIN_RNR_TIMER |
+	  IBV_QP_PATH_MIG_STATE },
 	{ IBV_QPS_SQD, IBV_QPS_SQD, UC, 0,
 	  IBV_QP_AV | IBV_QP_ACCESS_FLAGS | IBV_QP_PKEY_INDEX | IBV_QP_PATH_MIG_STATE },
 	{ IBV_QPS_SQD, IBV_QPS_SQD, UD, 0, IBV_QP_PKEY_INDEX | IBV_QP_QKEY },
@@ -97,6 +115,16 @@ static const struct step *step_of(enum ibv_qp_type type, enum ibv_qp_state from,
 		if (steps[i].from == from && steps[i].to == to && steps[i].types & 1 << type)
 			return &steps[i];
 	return NULL;
+}
+
+/* What the core does not take at all */
+static int ignored(enum ibv_qp_type type)
+{
+	if (type == IBV_QPT_XRC_SEND)
+		return IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
+	if (type == IBV_QPT_XRC_RECV)
+		return IBV_QP_MAX_QP_RD_ATOMIC | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY;
+	return 0;
 }
 
 /* --- Queue pairs ---------------------------------------------------------------------- */
@@ -153,6 +181,32 @@ static void fail_send(void)
 	CHECK(!ibv_post_send(end.qp, &wr, &bad));
 	CHECK(end_wait(&end).status == IBV_WC_LOC_PROT_ERR);
 	CHECK(!ibv_destroy_ah(ah));
+}
+
+/* One of any type, in @end. Its domain goes with the process. */
+static void create(enum ibv_qp_type type)
+{
+	struct ibv_xrcd_init_attr domain = {
+		.comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS,
+		.fd = -1, .oflags = O_CREAT,
+	};
+	struct ibv_qp_init_attr_ex init = {
+		.qp_type = type, .cap = { .max_send_wr = DEPTH, .max_send_sge = 1 },
+		.sq_sig_all = 1, .pd = nics[0].pd, .comp_mask = IBV_QP_INIT_ATTR_PD,
+	};
+	bool xrc = type == IBV_QPT_XRC_SEND || type == IBV_QPT_XRC_RECV;
+
+	end.type = xrc ? IBV_QPT_RC : type;
+	end_create(&end, &nics[0], DEPTH);
+	if (!xrc)
+		return;
+	CHECK(!ibv_destroy_qp(end.qp));
+	init.send_cq = end.cq;
+	if (type == IBV_QPT_XRC_RECV) {
+		init.comp_mask = IBV_QP_INIT_ATTR_XRCD;
+		CHECK((init.xrcd = ibv_open_xrcd(nics[0].context, &domain)));
+	}
+	CHECK((end.qp = ibv_create_qp_ex(nics[0].context, &init)));
 }
 
 static void bring_to(enum ibv_qp_state state)
@@ -225,7 +279,9 @@ static void try_bits(const struct step *step, enum ibv_qp_state from, enum ibv_q
 	if (from == to)
 		expect_allowed(attr, step->optional, from, to);
 	for (bit = IBV_QP_STATE << 1; bit < BITS; bit <<= 1) {
-		if (step->required & bit)
+		if (ignored(end.qp->qp_type) & bit)
+			expect_allowed(attr, mask | bit, from, to);
+		else if (step->required & bit)
 			expect_refused(attr, mask & ~bit, from, to);
 		else if (step->optional & bit)
 			expect_allowed(attr, mask | bit, from, to);
@@ -240,12 +296,17 @@ static void try_bits(const struct step *step, enum ibv_qp_state from, enum ibv_q
 	}
 }
 
+static bool is_reliable(enum ibv_qp_type type)
+{
+	return type != IBV_QPT_UC && type != IBV_QPT_UD;
+}
+
 static void all_transitions(enum ibv_qp_type type)
 {
 	enum ibv_qp_state from, to;
 
 	for (from = 0; from < STATES; from++) {
-		if (from == IBV_QPS_SQE && type == IBV_QPT_RC)
+		if (from == IBV_QPS_SQE && is_reliable(type))
 			continue;
 		bring_to(from);
 		for (to = 0; to < STATES; to++) {
@@ -276,7 +337,7 @@ static void bad_value(struct ibv_qp_attr attr, int mask)
 static void bad_values(enum ibv_qp_type type)
 {
 	enum ibv_qp_state from = IBV_QPS_RESET, to = IBV_QPS_INIT;
-	int mask = IBV_QP_STATE | step_of(type, from, to)->required;
+	int mask = IBV_QP_STATE | step_of(type, from, to)->required, bit;
 
 	bring_to(from);
 	BAD(0, port_num, 0);
@@ -285,7 +346,10 @@ static void bad_values(enum ibv_qp_type type)
 	BAD(IBV_QP_STATE, qp_state, STATES);
 	if (type == IBV_QPT_UD)
 		return;
-	BAD(0, qp_access_flags, 1 << 30);
+	/* Bits 8 and 9 are for FLUSH, 20 to 29 are optional. */
+	for (bit = 10; bit < 32; bit++)
+		if (bit < 20 || bit > 29)
+			BAD(0, qp_access_flags, 1U << bit);
 	from = IBV_QPS_INIT;
 	to = IBV_QPS_RTR;
 	mask = IBV_QP_STATE | step_of(type, from, to)->required;
@@ -299,17 +363,36 @@ static void bad_values(enum ibv_qp_type type)
 	BAD(0, ah_attr.port_num, 2);
 	if (type == IBV_QPT_UC)
 		return;
-	BAD(0, min_rnr_timer, 32);
-	BAD(0, max_dest_rd_atomic, 129);
+	if (type != IBV_QPT_XRC_SEND) {
+		BAD(0, min_rnr_timer, 32);
+		BAD(0, max_dest_rd_atomic, 129);
+	}
 	from = IBV_QPS_RTR;
 	to = IBV_QPS_RTS;
 	mask = IBV_QP_STATE | step_of(type, from, to)->required;
 	bring_to(from);
 	BAD(0, timeout, 32);
-	BAD(0, retry_cnt, 8);
-	BAD(0, rnr_retry, 8);
-	BAD(0, max_rd_atomic, 129);
+	if (type != IBV_QPT_XRC_RECV) {
+		BAD(0, retry_cnt, 8);
+		BAD(0, rnr_retry, 8);
+		BAD(0, max_rd_atomic, 129);
+	}
 	BAD(IBV_QP_PATH_MIG_STATE, path_mig_state, IBV_MIG_ARMED);
+}
+
+/* Of the halves that a queue pair has */
+static void check_queues(enum ibv_qp_type type, const struct ibv_qp_init_attr *init)
+{
+	bool sends = type != IBV_QPT_XRC_RECV;
+	bool receives = sends && type != IBV_QPT_XRC_SEND;
+
+	if (sends)
+		CHECK(init->send_cq == end.cq && init->sq_sig_all);
+	if (receives)
+		CHECK(init->recv_cq == end.cq);
+	CHECK(init->cap.max_send_wr >= (sends ? DEPTH : 0) && !init->cap.max_send_sge == !sends);
+	CHECK(init->cap.max_recv_wr >= (receives ? DEPTH : 0) &&
+	      !init->cap.max_recv_sge == !receives);
 }
 
 static void check_query(enum ibv_qp_type type)
@@ -323,11 +406,9 @@ static void check_query(enum ibv_qp_type type)
 	CHECK(got.port_num == 1 && !got.pkey_index && !got.sq_draining);
 	CHECK(got.path_mig_state == IBV_MIG_MIGRATED && got.sq_psn == want.sq_psn);
 	CHECK(!got.alt_port_num && !got.alt_timeout && !got.alt_pkey_index);
-	CHECK(init.send_cq == end.cq && init.recv_cq == end.cq && !init.srq);
-	CHECK(init.qp_type == type && init.sq_sig_all);
-	CHECK(init.cap.max_send_wr >= DEPTH && init.cap.max_recv_wr >= DEPTH);
-	CHECK(init.cap.max_send_sge && init.cap.max_recv_sge);
+	CHECK(init.qp_type == type && !init.srq);
 	CHECK(!memcmp(&init.cap, &got.cap, sizeof(got.cap)));
+	check_queues(type, &init);
 	if (type == IBV_QPT_UD) {
 		CHECK(got.qkey == want.qkey);
 		return;
@@ -338,12 +419,15 @@ static void check_query(enum ibv_qp_type type)
 	/* For a unicast address the RDMA core takes the route's. */
 	want.ah_attr.grh.hop_limit = got.ah_attr.grh.hop_limit;
 	CHECK(!memcmp(&got.ah_attr.grh, &want.ah_attr.grh, sizeof(want.ah_attr.grh)));
-	if (type == IBV_QPT_UC)
+	if (!is_reliable(type))
 		return;
-	CHECK(got.max_rd_atomic == want.max_rd_atomic && got.timeout == want.timeout);
-	CHECK(got.max_dest_rd_atomic == want.max_dest_rd_atomic);
-	CHECK(got.min_rnr_timer == want.min_rnr_timer);
-	CHECK(got.retry_cnt == want.retry_cnt && got.rnr_retry == want.rnr_retry);
+	CHECK(got.timeout == want.timeout);
+	if (type != IBV_QPT_XRC_RECV)
+		CHECK(got.max_rd_atomic == want.max_rd_atomic &&
+		      got.retry_cnt == want.retry_cnt && got.rnr_retry == want.rnr_retry);
+	if (type != IBV_QPT_XRC_SEND)
+		CHECK(got.max_dest_rd_atomic == want.max_dest_rd_atomic &&
+		      got.min_rnr_timer == want.min_rnr_timer);
 }
 
 /* What was modified is seen, what was reset is gone. */
@@ -369,11 +453,12 @@ static void check_changes(enum ibv_qp_type type)
 	else
 		CHECK(got.qp_access_flags == attr.qp_access_flags &&
 		      got.ah_attr.grh.traffic_class == 99);
-	if (type == IBV_QPT_RC) {
-		CHECK(got.timeout == 11 && got.retry_cnt == 4 && got.rnr_retry == 5);
-		CHECK(got.max_rd_atomic == 1 && got.max_dest_rd_atomic == 2);
-		CHECK(got.min_rnr_timer == 3);
-	}
+	if (is_reliable(type))
+		CHECK(got.timeout == 11);
+	if (is_reliable(type) && type != IBV_QPT_XRC_RECV)
+		CHECK(got.retry_cnt == 4 && got.rnr_retry == 5 && got.max_rd_atomic == 1);
+	if (is_reliable(type) && type != IBV_QPT_XRC_SEND)
+		CHECK(got.max_dest_rd_atomic == 2 && got.min_rnr_timer == 3);
 	go(IBV_QPS_RTS);
 	go(IBV_QPS_RESET);
 	got = query(NULL);
@@ -396,14 +481,15 @@ static void data_in_order(void)
 
 int main(int argc, char **argv)
 {
-	const enum ibv_qp_type types[] = { IBV_QPT_RC, IBV_QPT_UC, IBV_QPT_UD };
-	int i;
+	const enum ibv_qp_type types[] = {
+		IBV_QPT_RC, IBV_QPT_UC, IBV_QPT_UD, IBV_QPT_XRC_SEND, IBV_QPT_XRC_RECV,
+	};
+	unsigned int i;
 
 	CHECK(getopt(argc, argv, "d:") == 'd');
 	nics_open(nics, optarg);
-	for (i = 0; i < 3; i++) {
-		end.type = types[i];
-		end_create(&end, &nics[0], DEPTH);
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		create(types[i]);
 		check_query(types[i]);
 		check_changes(types[i]);
 		all_transitions(types[i]);
