@@ -41,10 +41,22 @@ static int no_local_write(struct bad *b)
 		       EINVAL);
 }
 
+/* Bits 20 to 29 are for what a device need not know. */
 static int unknown_access(struct bad *b)
 {
-	return refused(b, b->mem_b.base, BAD_SIZE,
-		       IBV_ACCESS_LOCAL_WRITE | 1 << 15, EINVAL);
+	int bit, got = EINVAL;
+
+	for (bit = 10; bit < 32 && got == EINVAL; bit++) {
+		int access = IBV_ACCESS_LOCAL_WRITE | (int)(1U << bit);
+
+		if (b->kind != MEM_PINNED)
+			access |= IBV_ACCESS_ON_DEMAND;
+		if (bit < 20 || bit > 29)
+			got = try(b, b->mem_b.base, BAD_SIZE,
+				  (uintptr_t)b->mem_b.base, access);
+	}
+	expect_errno(b, "", got, EINVAL);
+	return RC_OK;
 }
 
 static int length_wraps(struct bad *b)

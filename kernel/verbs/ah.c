@@ -37,8 +37,8 @@ static int odp_av_interface(const struct ib_gid_attr *sgid)
  * @av: Filled in, but for the source port.
  * @attr: The attributes; the RDMA core has resolved them.
  *
- * Any context. Return: 0, or -EINVAL if it is no RoCEv2 address, or of an
- * interface in another network namespace.
+ * Any context. Return: 0, or -EINVAL if it is no RoCEv2 address, of an
+ * interface in another network namespace, or its flow label has more than 20 bits.
  */
 int odp_av_init(struct odp_av *av, const struct rdma_ah_attr *attr)
 {
@@ -48,7 +48,8 @@ int odp_av_init(struct odp_av *av, const struct rdma_ah_attr *attr)
 
 	if (attr->type != RDMA_AH_ATTR_TYPE_ROCE ||
 	    !(rdma_ah_get_ah_flags(attr) & IB_AH_GRH) || !grh->sgid_attr ||
-	    grh->sgid_attr->gid_type != IB_GID_TYPE_ROCE_UDP_ENCAP)
+	    grh->sgid_attr->gid_type != IB_GID_TYPE_ROCE_UDP_ENCAP ||
+	    grh->flow_label & ~IB_GRH_FLOWLABEL_MASK)
 		return -EINVAL;
 	rdma_gid2ip(&src.sa, &grh->sgid_attr->gid);
 	rdma_gid2ip(&dst.sa, &grh->dgid);
@@ -66,7 +67,7 @@ int odp_av_init(struct odp_av *av, const struct rdma_ah_attr *attr)
 		av->daddr6 = dst.in6.sin6_addr;
 	}
 	av->oif = oif;
-	av->flow_label = grh->flow_label & 0xfffff;
+	av->flow_label = grh->flow_label;
 	av->tos = grh->traffic_class;
 	av->ttl = grh->hop_limit ?: ODP_DEFAULT_TTL;
 	return 0;

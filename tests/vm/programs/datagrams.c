@@ -389,6 +389,12 @@ static void refused(void)
 	attr = attr_to(&nics[0], &nics[1].gid);
 	attr.is_global = 0;
 	CHECK(!ibv_create_ah(nics[0].pd, &attr) && errno == EINVAL);
+	attr = attr_to(&nics[0], &nics[1].gid);
+	attr.port_num = 2;
+	CHECK((errno = 0, !ibv_create_ah(nics[0].pd, &attr)) && errno == EINVAL);
+	attr.port_num = 1;
+	attr.grh.flow_label = 1 << 20;
+	CHECK((errno = 0, !ibv_create_ah(nics[0].pd, &attr)) && errno == EINVAL);
 	CHECK(ibv_attach_mcast(a.end.qp, &nics[1].gid, 0) == EINVAL);
 }
 

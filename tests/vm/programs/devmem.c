@@ -153,6 +153,7 @@ static void regions(void)
 {
 	struct ibv_dm *dm = need(SIZE);
 	struct ibv_mr *mr;
+	int bit;
 
 	CHECK(!region(dm, 0, SIZE, IBV_ACCESS_LOCAL_WRITE) && errno == EINVAL);
 	CHECK(!region(dm, 0, SIZE + 1, LOCAL) && errno == EINVAL);
@@ -163,6 +164,9 @@ static void regions(void)
 	      errno == EINVAL);
 	CHECK(!region(dm, 0, SIZE, LOCAL | IBV_ACCESS_ON_DEMAND) && errno == EOPNOTSUPP);
 	CHECK(!region(dm, 0, SIZE, LOCAL | IBV_ACCESS_HUGETLB) && errno == EOPNOTSUPP);
+	for (bit = 10; bit < 32; bit++)
+		if (bit < 20 || bit > 29)
+			CHECK(!region(dm, 0, SIZE, LOCAL | 1U << bit) && errno == EINVAL);
 	mr = region(dm, 8, SIZE - 8, LOCAL | IBV_ACCESS_REMOTE_ATOMIC | IBV_ACCESS_RELAXED_ORDERING);
 	CHECK(mr && !mr->addr && mr->length == SIZE - 8);
 	CHECK(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0, LOCAL));

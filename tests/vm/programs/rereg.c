@@ -127,19 +127,31 @@ static void other_kind(void)
 	CHECK(!munmap(a, SIZE) && !munmap(b, SIZE));
 }
 
+/* Who says so: libibverbs, or the kernel */
+#define BAD_INPUT(call) CHECK((errno = 0, call) == IBV_REREG_MR_ERR_INPUT && errno == EINVAL)
+#define BAD_COMMAND(call, error) \
+	CHECK((errno = 0, call) == IBV_REREG_MR_ERR_CMD && errno == (error))
+
 /* What cannot be had leaves the region as it was. */
 static void refused(void)
 {
 	char *a = memory_map(SIZE, false), *gone = memory_map(SIZE, false);
 	struct ibv_mr *mr = ibv_reg_mr(nics[0].pd, a, SIZE, WRITE);
+	int bit;
 
 	CHECK(mr);
 	CHECK(!munmap(gone, SIZE));
-	CHECK(ibv_rereg_mr(mr, TRANSLATION, NULL, gone, SIZE, 0) && errno == EFAULT);
+	BAD_COMMAND(ibv_rereg_mr(mr, TRANSLATION, NULL, gone, SIZE, 0), EFAULT);
 	ALLOWED(a, mr->rkey);
-	CHECK(ibv_rereg_mr(mr, TRANSLATION, NULL, a, 0, 0));
-	CHECK(ibv_rereg_mr(mr, 0, NULL, NULL, 0, 0));
-	CHECK(ibv_rereg_mr(mr, 1 << 10, NULL, NULL, 0, 0));
+	BAD_INPUT(ibv_rereg_mr(mr, TRANSLATION, NULL, a, 0, 0));
+	BAD_INPUT(ibv_rereg_mr(mr, DOMAIN, nics[0].pd, NULL, 0, WRITE));
+	for (bit = 3; bit < 32; bit++)
+		BAD_INPUT(ibv_rereg_mr(mr, 1U << bit, NULL, NULL, 0, 0));
+	BAD_COMMAND(ibv_rereg_mr(mr, 0, NULL, NULL, 0, 0), EINVAL);
+	BAD_COMMAND(ibv_rereg_mr(mr, RIGHTS, NULL, NULL, 0, IBV_ACCESS_REMOTE_WRITE), EINVAL);
+	for (bit = 10; bit < 32; bit++)
+		if (bit < 20 || bit > 29)
+			BAD_COMMAND(ibv_rereg_mr(mr, RIGHTS, NULL, NULL, 0, WRITE | 1U << bit), EINVAL);
 	ALLOWED(a, mr->rkey);
 	CHECK(!ibv_dereg_mr(mr));
 	CHECK(!munmap(a, SIZE));

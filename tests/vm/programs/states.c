@@ -361,6 +361,7 @@ static void bad_values(enum ibv_qp_type type)
 	BAD(0, ah_attr.is_global, 0);
 	BAD(0, ah_attr.grh.sgid_index, 200);
 	BAD(0, ah_attr.port_num, 2);
+	BAD(0, ah_attr.grh.flow_label, 1 << 20);
 	if (type == IBV_QPT_UC)
 		return;
 	if (type != IBV_QPT_XRC_SEND) {

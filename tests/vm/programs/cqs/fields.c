@@ -15,6 +15,7 @@ static void refuse(int depth, uint64_t wc_flags, uint32_t flags, int error)
 static void refused(void)
 {
 	struct ibv_cq_init_attr_ex init = { .cqe = 1, .comp_mask = 1 << 30 };
+	struct ibv_poll_cq_attr bits = { .comp_mask = 1 };
 	struct ibv_device_attr_ex attr;
 	int bit;
 
@@ -29,6 +30,13 @@ static void refused(void)
 	refuse(0, 0, 0, EINVAL);
 	refuse(attr.orig_attr.max_cqe + 1, 0, 0, EINVAL);
 	CHECK(!ibv_create_cq_ex(nics[0].context, &init) && errno == EOPNOTSUPP);
+	init.comp_mask = 0;
+	init.comp_vector = nics[0].context->num_comp_vectors;
+	errno = 0;
+	CHECK(!ibv_create_cq_ex(nics[0].context, &init) && errno == EINVAL);
+	errno = 0;
+	CHECK(!ibv_create_cq(nics[0].context, 1, NULL, NULL, init.comp_vector) && errno == EINVAL);
+	CHECK(ibv_start_poll(a.cqx, &bits) == EINVAL);
 	sides_destroy();
 	printf("what a queue cannot do is refused\n");
 }

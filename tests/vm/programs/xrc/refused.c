@@ -27,6 +27,8 @@ static void bad_domains(void)
 	REFUSED(ibv_open_xrcd(nics[1].context, &init), EBADF);
 	init.comp_mask = IBV_XRCD_INIT_ATTR_FD;
 	REFUSED(ibv_open_xrcd(nics[1].context, &init), EINVAL);
+	init.comp_mask |= IBV_XRCD_INIT_ATTR_OFLAGS | 1 << 30;
+	REFUSED(ibv_open_xrcd(nics[1].context, &init), EOPNOTSUPP);
 	close(null);
 	close(fd);
 	CHECK(ibv_close_xrcd(xrcd) == EBUSY);
@@ -58,6 +60,9 @@ static void bad_queues(void)
 	init.comp_mask -= IBV_SRQ_INIT_ATTR_XRCD;
 	REFUSED(ibv_create_srq_ex(nics[1].context, &init), EINVAL);
 	init.comp_mask += IBV_SRQ_INIT_ATTR_XRCD;
+	init.comp_mask |= 1 << 30;
+	REFUSED(ibv_create_srq_ex(nics[1].context, &init), EOPNOTSUPP);
+	init.comp_mask -= 1 << 30;
 	init.srq_type = IBV_SRQT_TM;
 	REFUSED(ibv_create_srq_ex(nics[1].context, &init), EOPNOTSUPP);
 }
@@ -65,6 +70,10 @@ static void bad_queues(void)
 static void bad_queue_pairs(void)
 {
 	struct ibv_qp_init_attr_ex init = { .qp_type = IBV_QPT_XRC_RECV };
+	struct ibv_qp_open_attr open = {
+		.comp_mask = IBV_QP_OPEN_ATTR_NUM | IBV_QP_OPEN_ATTR_XRCD,
+		.qp_num = far[0]->qp_num, .xrcd = xrcd, .qp_type = IBV_QPT_XRC_RECV,
+	};
 	struct ibv_sge sge = { (uintptr_t)outbox, 8, mr->lkey };
 	struct ibv_send_wr send = { .sg_list = &sge, .num_sge = 1, .opcode = IBV_WR_SEND };
 	struct ibv_send_wr *bad_send = NULL;
@@ -74,6 +83,9 @@ static void bad_queue_pairs(void)
 	CHECK(ibv_post_send(far[0], &send, &bad_send) == EINVAL && bad_send == &send);
 	CHECK(ibv_post_recv(far[0], &receive, &bad) == EINVAL && bad == &receive);
 	CHECK(ibv_post_recv(near[0].qp, &receive, &bad) == EINVAL);
+	REFUSED(ibv_open_qp(nics[1].context, &open), EINVAL);
+	open.comp_mask |= IBV_QP_OPEN_ATTR_TYPE | 1 << 30;
+	REFUSED(ibv_open_qp(nics[1].context, &open), EOPNOTSUPP);
 	REFUSED(open_target(0xfffffe), EINVAL);
 	REFUSED(open_target(near[0].qp->qp_num), EINVAL);
 }
