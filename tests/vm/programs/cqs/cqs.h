@@ -58,6 +58,7 @@ void test_fields(void);
 void test_times(bool one_device);
 void test_resize(void);
 void test_events(void);
+void test_solicited(void);
 /* The addresses 10.0.@vlan.x of the devices are of that VLAN. */
 void test_vlan(int vlan);
 

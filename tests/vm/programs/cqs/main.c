@@ -35,5 +35,6 @@ int main(int argc, char **argv)
 	test_fields();
 	test_times(devices == 1);
 	test_events();
+	test_solicited();
 	return 0;
 }
