@@ -291,6 +291,62 @@ static void atomics(void)
 	CHECK(!ibv_free_dm(dm));
 }
 
+static void word(struct end *end, enum ibv_wr_opcode opcode, uint64_t at, uint64_t compare,
+		 uint64_t value, uint32_t rkey)
+{
+	uint64_t *local = (uint64_t *)buffer;
+	struct ibv_sge sge = { (uintptr_t)local, sizeof(*local), buffer_mr->lkey };
+	struct ibv_send_wr wr = { .sg_list = &sge, .num_sge = 1, .opcode = opcode }, *bad;
+
+	if (opcode == IBV_WR_ATOMIC_CMP_AND_SWP) {
+		wr.wr.atomic.remote_addr = at;
+		wr.wr.atomic.rkey = rkey;
+		wr.wr.atomic.compare_add = compare;
+		wr.wr.atomic.swap = value;
+	} else {
+		*local = value;
+		wr.wr.rdma.remote_addr = at;
+		wr.wr.rdma.rkey = rkey;
+	}
+	CHECK(!ibv_post_send(end->qp, &wr, &bad));
+}
+
+/* The others that work on a word: it is that of the region, and no more. */
+static void words(void)
+{
+	const uint64_t first = 0x0123456789abcdef, second = ~first;
+	struct ibv_dm *dm = need(SIZE);
+	struct ibv_mr *mr = region(dm, 8, 1024, ALL | IBV_ACCESS_REMOTE_ATOMIC);
+	struct ibv_mr *askew = region(dm, 4, 1024, ALL | IBV_ACCESS_REMOTE_ATOMIC);
+	struct end near = { 0 }, far = { 0 };
+
+	CHECK(mr && askew);
+	memory_fill(model, SIZE, 3);
+	CHECK(!ibv_memcpy_to_dm(dm, 0, model, SIZE));
+	ends_create(&near, &nics[0], &far, &nics[1], 8);
+	word(&near, IBV_WR_ATOMIC_WRITE, 1016, 0, first, mr->rkey);
+	end_done(&near);
+	memcpy(model + 8 + 1016, &first, sizeof(first));
+	is_model(dm);
+	word(&near, IBV_WR_ATOMIC_CMP_AND_SWP, 1016, second, 0, mr->rkey);
+	end_done(&near);
+	CHECK(!memcmp(buffer, &first, sizeof(first)));
+	is_model(dm);
+	word(&near, IBV_WR_ATOMIC_CMP_AND_SWP, 1016, first, second, mr->rkey);
+	end_done(&near);
+	CHECK(!memcmp(buffer, &first, sizeof(first)));
+	memcpy(model + 8 + 1016, &second, sizeof(second));
+	is_model(dm);
+	/* Aligned in the region, but not in memory */
+	word(&near, IBV_WR_ATOMIC_WRITE, 8, 0, first, askew->rkey);
+	CHECK(denied(end_wait(&near).status));
+	end_destroy(&near);
+	end_destroy(&far);
+	is_model(dm);
+	CHECK(!ibv_dereg_mr(mr) && !ibv_dereg_mr(askew));
+	CHECK(!ibv_free_dm(dm));
+}
+
 int main(int argc, char **argv)
 {
 	const char *cgroup = options_in_cgroup(argc, argv, nics);
@@ -310,6 +366,7 @@ int main(int argc, char **argv)
 	remote();
 	messages();
 	atomics();
+	words();
 	printf("device memory: %zu bytes, charged, copied, and used by peers\n", max);
 	return 0;
 }
