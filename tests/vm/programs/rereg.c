@@ -105,6 +105,10 @@ static void other_domain(int kind)
 	REFUSED(a, mr->rkey);
 	CHECK(!ibv_rereg_mr(mr, DOMAIN, nics[0].pd, NULL, 0, 0));
 	ALLOWED(a, mr->rkey);
+	CHECK(!ibv_rereg_mr(mr, DOMAIN, pd, NULL, 0, 0));
+	REFUSED(a, mr->rkey);
+	CHECK(!ibv_rereg_mr(mr, DOMAIN, nics[0].pd, NULL, 0, 0));
+	ALLOWED(a, mr->rkey);
 	/* It does not keep the old one busy. */
 	CHECK(!ibv_dealloc_pd(pd));
 	CHECK(!ibv_dereg_mr(mr));
