@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * A completion that there is no room for: the queue and the queue pair are both at an end
  * and say so. Completions that were there before can still be taken.
@@ -49,7 +49,9 @@ static void tear_down(void)
 static void post(enum ibv_wr_opcode opcode, int id)
 {
 	struct ibv_sge sge = { (uintptr_t)mine, 8, my_mr->lkey };
-	struct ibv_send_wr wr = { .wr_id = id, .sg_list = &sge, .num_sge = 1, .opcode = opcode }, *bad;
+	struct ibv_send_wr wr = {
+		.wr_id = id, .sg_list = &sge, .num_sge = 1, .opcode = opcode,
+	}, *bad;
 	int err;
 
 	if (near.type == IBV_QPT_UD) {

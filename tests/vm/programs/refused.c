@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Queue pairs of types and with flags that are not there, and flags of send requests:
  * each gets its errno, and nothing is made or done.
