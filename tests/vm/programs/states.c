@@ -9,7 +9,7 @@
  * 11.2.5.2. They leave out what this device does not have: alternate paths and their
  * migration, queues of another size, rate limits. Those of both kinds of XRC queue pairs
  * are the RDMA core's. It takes no attribute from user space that such a half of a queue
- * pair has no use for, and says nothing.
+ * pair has no use for, and says nothing. User space has no other types.
  */
 #include "ends.h"
 
