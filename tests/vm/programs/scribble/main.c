@@ -60,6 +60,14 @@ static const struct {
 	[STAT_COMPLETED] = { "requests completed", 100 },
 	[STAT_FAILED] = { "requests failed", 100 },
 	[STAT_HARMED] = { "workers that harmed themselves", 0 },
+	[STAT_OF_UC] = { "requests completed by UC", 50 },
+	[STAT_OF_UD] = { "requests completed by UD", 50 },
+	[STAT_OF_XRC] = { "requests completed by XRC", 50 },
+	[STAT_BOUND] = { "memory windows bound", 20 },
+	[STAT_INVALIDATED] = { "memory windows invalidated", 5 },
+	[STAT_STORED] = { "atomic writes", 5 },
+	[STAT_PREPARED] = { "rings prepared for completion queues", 20 },
+	[STAT_RESIZED] = { "completion queues that changed to them", 5 },
 };
 
 static bool enough_done(void)

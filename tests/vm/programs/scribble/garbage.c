@@ -1,120 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Finding the rings, and writing garbage into them */
+/* Writing garbage into the rings */
 #include "scribble.h"
-
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
-/*
- * Every mapping ever made in this round. The scribbling thread uses all below
- * used, which only the main thread raises.
- */
-static struct view views[VIEWS];
-static atomic_int used;
-
-static bool known(void *addr)
-{
-	int i, n = used;
-
-	for (i = 0; i < n; i++)
-		if (views[i].mem == addr || views[i].owner == addr)
-			return true;
-	return false;
-}
-
-/*
- * view_add - finds the mapping of the object just created on device, the only
- * one that is not known yet, and maps it once more
- */
-struct view *view_add(const struct device *device, const struct device *peer)
-{
-	struct view *view = &views[used];
-	unsigned long start, end, offset, inode;
-	char line[256], path[128];
-	struct stat st;
-	FILE *maps;
-
-	if (used == VIEWS || fstat(device->context->cmd_fd, &st))
-		return NULL;
-	maps = fopen("/proc/self/maps", "r");
-	if (!maps)
-		return NULL;
-	*view = (struct view){ .device = device, .peer = peer };
-	while (!view->mem && fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx %*s %lx %*s %lu %127s", &start, &end, &offset,
-			   &inode, path) != 5 ||
-		    !strstr(path, "/uverbs") || inode != st.st_ino || known((void *)start))
-			continue;
-		view->owner = (void *)start;
-		view->size = end - start;
-		view->mem = mmap(NULL, view->size, PROT_READ | PROT_WRITE, MAP_SHARED,
-				 device->context->cmd_fd, offset);
-	}
-	fclose(maps);
-	if (!view->mem || view->mem == MAP_FAILED)
-		return NULL;
-	view->depth = (view->size - sizeof(struct odp_ring)) / sizeof(struct odp_cqe);
-	return view;
-}
-
-static uint32_t round_up(uint32_t n)
-{
-	return (n + 63) & ~63;
-}
-
-/* Where things are follows from the sizes; a wrong guess is garbage, too. */
-void view_of_queue_pair(struct view *view, const struct ibv_qp_cap *cap)
-{
-	uint32_t room = cap->max_send_sge * sizeof(struct odp_sge);
-
-	if (room < cap->max_inline_data)
-		room = cap->max_inline_data;
-	view->queue_pair = true;
-	view->depth = cap->max_send_wr;
-	view->sq_stride = round_up(sizeof(struct odp_send_wqe) + room);
-	view->rq_stride = round_up(sizeof(struct odp_recv_wqe) +
-				   cap->max_recv_sge * sizeof(struct odp_sge));
-	view->rq_offset = sizeof(struct odp_ring) + view->depth * view->sq_stride;
-}
-
-void view_of_shared(struct view *view, const struct ibv_srq_attr *attr)
-{
-	view->shared = true;
-	view->depth = attr->max_wr;
-	view->rq_stride = round_up(sizeof(struct odp_recv_wqe) +
-				   attr->max_sge * sizeof(struct odp_sge));
-}
-
-/* view_publish - the scribbling thread may use it from now on */
-void view_publish(void)
-{
-	used++;
-}
-
-/* Is there room for the queues of two more ends, and one that they share? */
-bool views_left(void)
-{
-	return used + 5 <= VIEWS;
-}
-
-/* view_forget - the library unmaps it; so its address may come again */
-void view_forget(struct view *view)
-{
-	view->owner = NULL;
-}
-
-void views_drop(void)
-{
-	int n = used;
-
-	used = 0;
-	while (n--)
-		munmap(views[n].mem, views[n].size);
-}
-
-/* --- Garbage ----------------------------------------------------------------- */
 
 static uint32_t bad_index(struct chance *c, const struct odp_ring *ring, uint32_t depth)
 {
@@ -159,6 +45,24 @@ static struct key any_key(struct chance *c, const struct device *device, uint32_
 	return key;
 }
 
+/* A memory window by one of a few keys that it may have; where it is bound to, maybe */
+static struct key window_key(struct chance *c, const struct device *device, uint32_t evil)
+{
+	uint32_t i = one_in(c, evil) ? WINDOWS - 1 : below(c, WINDOWS - 1);
+	struct key key = device->keys[below(c, GOOD_KEYS)];
+
+	key.rkey = (device->mw[i]->rkey & ~0xff) | below(c, 2);
+	if (one_in(c, evil))
+		key.rkey ^= 0x100 << below(c, 24);
+	key.lkey = key.rkey;
+	return key;
+}
+
+static struct key remote_key(struct chance *c, const struct device *device, uint32_t evil)
+{
+	return one_in(c, 4) ? window_key(c, device, evil) : any_key(c, device, evil);
+}
+
 /* One piece of memory in so many is evil. */
 static struct odp_sge any_sge(struct chance *c, const struct device *device, uint32_t evil)
 {
@@ -193,19 +97,117 @@ static uint32_t bad_count(struct chance *c)
 	return list[below(c, sizeof(list) / sizeof(list[0]))];
 }
 
+static uint8_t any_opcode(struct chance *c, enum ibv_qp_type type)
+{
+	/* A datagram is one of the first two, and an unreliable request of the first six. */
+	static const uint8_t opcodes[] = {
+		IBV_WR_SEND, IBV_WR_SEND_WITH_IMM, IBV_WR_RDMA_WRITE,
+		IBV_WR_RDMA_WRITE_WITH_IMM, IBV_WR_BIND_MW, IBV_WR_LOCAL_INV,
+		IBV_WR_RDMA_READ, IBV_WR_ATOMIC_FETCH_AND_ADD, IBV_WR_ATOMIC_CMP_AND_SWP,
+		IBV_WR_ATOMIC_WRITE, IBV_WR_SEND_WITH_INV,
+	};
+
+	return opcodes[below(c, type == IBV_QPT_UD ? 2 : type == IBV_QPT_UC ? 6 : 11)];
+}
+
+/* A number that the kernel looks up: the right one, or one that is like it */
+static uint32_t bad_number(struct chance *c, uint32_t right)
+{
+	const uint32_t list[] = {
+		0, 1, right + 1, right - 1, right | 0x01000000, right | 0x80000000,
+		0x00ffffff, 0x01000000, 0x7fffffff, 0x80000000, 0xffffffff,
+		below(c, 256), next(c),
+	};
+
+	return list[below(c, sizeof(list) / sizeof(list[0]))];
+}
+
+/* Where datagrams go, and which shared receive queue a request is for */
+static void write_numbers(struct chance *c, const struct view *view,
+			  volatile struct odp_send_wqe *wqe, uint32_t evil)
+{
+	const uint32_t *ah = view->device->ah;
+
+	wqe->ah = ah[below(c, one_in(c, evil) ? AHS : GOOD_AHS)];
+	if (one_in(c, evil))
+		wqe->ah = bad_number(c, ah[0]);
+	wqe->remote_qpn = one_in(c, evil) ? bad_number(c, view->to_qpn) : view->to_qpn;
+	wqe->remote_qkey = one_in(c, 4) ? 0x80000000 : QKEY;
+	if (one_in(c, evil))
+		wqe->remote_qkey = one_in(c, 2) ? 0x80010000 : bad_number(c, QKEY);
+	wqe->remote_srqn = one_in(c, evil) ? bad_number(c, view->to_srqn) : view->to_srqn;
+}
+
+/* A bind: all of a region or some, or a little more than all */
+static void write_bind(struct chance *c, const struct view *view,
+		       volatile struct odp_send_wqe *wqe, uint32_t evil)
+{
+	const struct key region = any_key(c, view->device, evil);
+	const uint64_t lengths[] = {
+		region.len + 1, 2 * region.len, -region.addr, -region.addr - 1,
+		-8ULL, 1ULL << 63, next(c),
+	};
+	uint32_t skip = one_in(c, 2) ? 0 : below(c, region.len);
+
+	wqe->rkey = window_key(c, view->device, evil).rkey;
+	wqe->bind_key = region.lkey;
+	wqe->remote_addr = one_in(c, evil) ? bad_addr(c, &region) : region.addr + skip;
+	wqe->bind_length = one_in(c, evil) ? lengths[below(c, 7)] : region.len - skip;
+	if (one_in(c, 16))
+		wqe->bind_length = 0;
+	wqe->bind_access = one_in(c, 4) ? IBV_ACCESS_REMOTE_READ :
+			   IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE |
+			   IBV_ACCESS_REMOTE_ATOMIC | (one_in(c, 4) ? IBV_ACCESS_ZERO_BASED : 0);
+	if (one_in(c, evil))
+		wqe->bind_access = next(c);
+}
+
+/* What makes sense of the rest of a request, for its opcode */
+static void write_rest(struct chance *c, const struct view *view,
+		       volatile struct odp_send_wqe *wqe, volatile struct odp_sge *sge,
+		       uint32_t evil)
+{
+	switch (wqe->opcode) {
+	case IBV_WR_ATOMIC_FETCH_AND_ADD:
+	case IBV_WR_ATOMIC_CMP_AND_SWP:
+		wqe->flags &= ~IBV_SEND_INLINE;
+		/* fallthrough */
+	case IBV_WR_ATOMIC_WRITE:
+		wqe->remote_addr &= -8;
+		wqe->inline_length = 8;
+		wqe->num_sge = 1;
+		sge->length = 8;
+		break;
+	case IBV_WR_SEND_WITH_INV:
+		wqe->invalidate_rkey = window_key(c, view->peer, evil).rkey;
+		break;
+	case IBV_WR_BIND_MW:
+		write_bind(c, view, wqe, evil);
+		wqe->flags = IBV_SEND_SIGNALED;
+		wqe->num_sge = 0;
+		break;
+	case IBV_WR_LOCAL_INV:
+		wqe->invalidate_rkey = window_key(c, view->device, evil).rkey;
+		wqe->flags = IBV_SEND_SIGNALED | (one_in(c, 2) ? IBV_SEND_FENCE : 0);
+		wqe->num_sge = 0;
+		break;
+	default:
+		/* Most are within what a datagram may carry. */
+		if (view->type == IBV_QPT_UD && wqe->num_sge > 1)
+			wqe->num_sge = 1;
+	}
+}
+
 /* write_request - one request in so many is evil, in one way or more */
 void write_request(struct chance *c, struct view *view, uint32_t index, uint32_t evil)
 {
-	const uint8_t opcodes[] = { IBV_WR_RDMA_WRITE, IBV_WR_RDMA_WRITE_WITH_IMM, IBV_WR_SEND,
-				    IBV_WR_SEND_WITH_IMM, IBV_WR_RDMA_READ,
-				    IBV_WR_ATOMIC_FETCH_AND_ADD, IBV_WR_ATOMIC_CMP_AND_SWP };
 	volatile struct odp_send_wqe *wqe = sq_entry(view, index);
 	volatile struct odp_sge *sge = (volatile struct odp_sge *)(wqe + 1);
 	uint32_t room = (view->sq_stride - sizeof(*wqe)) / sizeof(*sge);
-	struct key remote = any_key(c, view->peer, evil);
+	struct key remote = remote_key(c, view->peer, evil);
 	uint32_t i;
 
-	wqe->opcode = one_in(c, evil) ? next(c) : opcodes[below(c, sizeof(opcodes))];
+	wqe->opcode = one_in(c, evil) ? next(c) : any_opcode(c, view->type);
 	wqe->flags = one_in(c, evil) ? next(c) : IBV_SEND_SIGNALED;
 	wqe->num_sge = one_in(c, evil) ? bad_count(c) : below(c, 3);
 	wqe->inline_length = 0;
@@ -220,13 +222,9 @@ void write_request(struct chance *c, struct view *view, uint32_t index, uint32_t
 	wqe->swap = next(c);
 	for (i = 0; i < room; i++)
 		sge[i] = any_sge(c, view->device, evil);
-	if ((wqe->opcode == IBV_WR_ATOMIC_FETCH_AND_ADD ||
-	     wqe->opcode == IBV_WR_ATOMIC_CMP_AND_SWP) && !one_in(c, evil)) {
-		wqe->flags &= ~IBV_SEND_INLINE;
-		wqe->remote_addr &= -8;
-		wqe->num_sge = 1;
-		sge[0].length = 8;
-	}
+	write_numbers(c, view, wqe, evil);
+	if (!one_in(c, evil))
+		write_rest(c, view, wqe, sge, evil);
 }
 
 /* write_receive - the same for receives */
@@ -259,6 +257,11 @@ static void flip(struct chance *c, struct view *view)
 		sge->length ^= 0xffff0000;
 		to->length ^= 0xffff0000;
 		sge->lkey ^= garbage;
+		sent->rkey ^= garbage;
+		sent->swap ^= garbage;
+		sent->ah ^= 0x80000000;
+		sent->remote_qpn ^= garbage;
+		sent->remote_srqn ^= garbage;
 		to->lkey ^= garbage;
 	}
 }
@@ -292,17 +295,41 @@ static void scribble_words(struct chance *c, struct view *view)
 		words[(at + i) % n] = next(c);
 }
 
+/* The ring that a completion queue is about to change to; or NULL */
+static struct view *_Atomic spare;
+
+void scribble_at_spare(struct view *view)
+{
+	spare = view;
+}
+
+/* Claims about what is consumed, good and bad by turns, while the kernel compares */
+static void scribble_spare(struct chance *c, struct view *view)
+{
+	volatile struct odp_ring *ring = view_sq(view);
+	uint32_t right = ring->user_index;
+	uint32_t i;
+
+	for (i = 0; i < 200; i++)
+		ring->user_index = one_in(c, 4) ?
+			bad_index(c, (struct odp_ring *)ring, view->depth) : right;
+	ring->user_index = right;
+	if (one_in(c, 8))
+		*view_cqe(view, next(c)) = (struct odp_cqe){ .wr_id = next(c) };
+	if (one_in(c, 8))
+		ring->kernel_index = bad_index(c, (struct odp_ring *)ring, view->depth);
+}
+
 /* scribble - one act of it, anywhere */
 void scribble(struct chance *c)
 {
-	int n = used;
-	struct view *view;
+	struct view *next_ring = spare, *view = view_any(c);
 
-	if (!n)
+	if (!view)
 		return;
-	/* The young ones are those in use. */
-	view = &views[n - 1 - below(c, one_in(c, 10) || n < 16 ? n : 16)];
 	count(STAT_SCRIBBLES);
+	if (next_ring)
+		scribble_spare(c, next_ring);
 	switch (below(c, 16)) {
 	case 0:
 	case 1:

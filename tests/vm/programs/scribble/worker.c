@@ -10,240 +10,20 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { ROUNDS = 3, STEPS = 2000, DEPTH = 32 };
-
-/*
- * struct end - a queue pair and its completion queue
- * @raw: Its requests are written to the ring here, without the library, which
- *	knows only of those that it has posted itself.
- * @tail: Requests that the kernel has taken, if nobody has interfered.
- */
-struct end {
-	struct device *device;
-	struct ibv_cq *cq;
-	struct ibv_qp *qp;
-	struct view *cq_view, *view;
-	bool raw;
-	uint32_t tail;
-};
+enum { ROUNDS = 3, STEPS = 2000 };
 
 static struct device devices[DEVICES];
-static struct end ends[ENDS];
-/* The last pair receives from one queue. */
-static struct ibv_srq *srq;
-static struct view *srq_view;
 static char *memory;
 static atomic_bool end_of_round;
 
-static struct end *peer_of(const struct end *end)
-{
-	return &ends[(end - ends) ^ 1];
-}
-
-/* --- Queue pairs ------------------------------------------------------------- */
-
-/* The last pair is on one device, the others are between the two. */
-static void ends_init(void)
-{
-	int i;
-
-	for (i = 0; i < ENDS; i++)
-		ends[i] = (struct end){
-			.device = &devices[(i ^ (i >> 2)) & 1],
-			.raw = i & 2,
-		};
-	ends[ENDS - 1].device = ends[ENDS - 2].device;
-}
-
-static bool is_shared(const struct end *end)
-{
-	return end >= &ends[ENDS - 2];
-}
-
-static bool create_shared(struct device *device)
-{
-	struct ibv_srq_init_attr init = { .attr = { .max_wr = DEPTH, .max_sge = 4 } };
-
-	srq = ibv_create_srq(device->pd, &init);
-	if (!srq)
-		return false;
-	srq_view = view_add(device, device);
-	if (!srq_view)
-		return false;
-	view_of_shared(srq_view, &init.attr);
-	view_publish();
-	return true;
-}
-
-static void destroy_shared(void)
-{
-	if (!srq)
-		return;
-	view_forget(srq_view);
-	ibv_destroy_srq(srq);
-	srq = NULL;
-}
-
-static bool create(struct end *end)
-{
-	struct ibv_qp_init_attr init = {
-		.qp_type = IBV_QPT_RC,
-		.cap = { DEPTH, DEPTH, 4, 4, 64 },
-		.srq = is_shared(end) ? srq : NULL,
-	};
-
-	end->tail = 0;
-	end->cq = ibv_create_cq(end->device->context, 4 * DEPTH, NULL, NULL, 0);
-	if (!end->cq)
-		return false;
-	end->cq_view = view_add(end->device, peer_of(end)->device);
-	if (!end->cq_view)
-		return false;
-	view_publish();
-	init.send_cq = init.recv_cq = end->cq;
-	end->qp = ibv_create_qp(end->device->pd, &init);
-	if (!end->qp)
-		return false;
-	end->view = view_add(end->device, peer_of(end)->device);
-	if (!end->view)
-		return false;
-	view_of_queue_pair(end->view, &init.cap);
-	view_publish();
-	count(STAT_CREATED);
-	return true;
-}
-
-static void destroy(struct end *end)
-{
-	if (end->qp) {
-		view_forget(end->view);
-		ibv_destroy_qp(end->qp);
-	}
-	if (end->cq) {
-		view_forget(end->cq_view);
-		ibv_destroy_cq(end->cq);
-	}
-	end->qp = NULL;
-	end->cq = NULL;
-}
-
-static void to_state(struct end *end, enum ibv_qp_state state)
-{
-	struct ibv_qp_attr attr = { .qp_state = state };
-
-	ibv_modify_qp(end->qp, &attr, IBV_QP_STATE);
-	if (state == IBV_QPS_RESET)
-		end->tail = 0;
-}
-
-static void to_init(struct end *end)
-{
-	struct ibv_qp_attr attr = {
-		.qp_state = IBV_QPS_INIT,
-		.port_num = 1,
-		.qp_access_flags = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ |
-				   IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC,
-	};
-
-	ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
-					      IBV_QP_ACCESS_FLAGS);
-}
-
-static void to_ready(struct end *end)
-{
-	const struct end *peer = peer_of(end);
-	struct ibv_qp_attr attr = {
-		.qp_state = IBV_QPS_RTR,
-		.path_mtu = IBV_MTU_1024,
-		.dest_qp_num = peer->qp->qp_num,
-		.max_dest_rd_atomic = 8,
-		.min_rnr_timer = 1,
-		.ah_attr = {
-			.is_global = 1,
-			.port_num = 1,
-			.grh = {
-				.dgid = peer->device->gid,
-				.sgid_index = end->device->gid_index,
-				.hop_limit = 64,
-			},
-		},
-	};
-
-	ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
-					      IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-					      IBV_QP_MAX_DEST_RD_ATOMIC |
-					      IBV_QP_MIN_RNR_TIMER);
-	attr = (struct ibv_qp_attr){
-		.qp_state = IBV_QPS_RTS,
-		.timeout = 12,
-		.retry_cnt = 2,
-		.rnr_retry = 3,
-		.max_rd_atomic = 8,
-	};
-	ibv_modify_qp(end->qp, &attr, IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
-					      IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
-					      IBV_QP_MAX_QP_RD_ATOMIC);
-}
-
-static void connect_pair(struct end *a, struct end *b)
-{
-	to_init(a);
-	to_init(b);
-	to_ready(a);
-	to_ready(b);
-}
-
-static void reset_pair(struct end *a, struct end *b)
-{
-	to_state(a, IBV_QPS_RESET);
-	to_state(b, IBV_QPS_RESET);
-	connect_pair(a, b);
-	count(STAT_RESETS);
-}
-
-static bool renew_pair(struct end *a, struct end *b)
-{
-	destroy(a);
-	destroy(b);
-	if (is_shared(a)) {
-		destroy_shared();
-		if (!create_shared(a->device))
-			return false;
-	}
-	if (!create(a) || !create(b))
-		return false;
-	connect_pair(a, b);
-	return true;
-}
-
 /* --- Traffic ----------------------------------------------------------------- */
 
-/* The doorbell as the kernel knows it: a post without work requests, or not. */
 static bool ring(struct end *end, uint32_t command, uint32_t wr_count)
 {
-	struct {
-		struct ib_uverbs_cmd_hdr hdr;
-		struct ib_uverbs_post_send post;
-		struct ib_uverbs_send_wr wr;
-	} cmd = {
-		.hdr = { .command = command },
-		.post = {
-			.qp_handle = end->qp->handle,
-			.wr_count = wr_count,
-			.wqe_size = sizeof(struct ib_uverbs_send_wr),
-		},
-	};
-	struct ib_uverbs_post_send_resp resp;
+	bool taken = ring_doorbell(end->qp, command, wr_count);
 
-	cmd.post.response = (uintptr_t)&resp;
-	cmd.hdr.in_words = (sizeof(cmd) - (wr_count ? 0 : sizeof(cmd.wr))) / 4;
-	cmd.hdr.out_words = sizeof(resp) / 4;
-	if (write(end->device->context->cmd_fd, &cmd, 4 * cmd.hdr.in_words) < 0) {
-		count(STAT_REFUSED);
-		return false;
-	}
-	count(STAT_RUNG);
-	return true;
+	count(taken ? STAT_RUNG : STAT_REFUSED);
+	return taken;
 }
 
 static void post_raw(struct chance *c, struct end *end)
@@ -260,7 +40,7 @@ static void post_raw(struct chance *c, struct end *end)
 
 static void receive_raw(struct chance *c, struct end *end)
 {
-	struct view *view = is_shared(end) ? srq_view : end->view;
+	struct view *view = end->srq ? end->srq_view : end->view;
 	volatile struct odp_ring *head = view_rq(view);
 	uint32_t i;
 
@@ -300,13 +80,83 @@ static void receive_library(struct chance *c, struct end *end)
 		;
 }
 
+static void completed(const struct end *end, enum ibv_wc_status status,
+		      enum ibv_wc_opcode opcode)
+{
+	const enum counter kinds[] = {
+		[UC] = STAT_OF_UC, [UD] = STAT_OF_UD, [XRC] = STAT_OF_XRC,
+	};
+
+	count(status ? STAT_FAILED : STAT_COMPLETED);
+	if (status)
+		return;
+	if (end->kind >= UC)
+		count(kinds[end->kind]);
+	if (opcode == IBV_WC_BIND_MW)
+		count(STAT_BOUND);
+	else if (opcode == IBV_WC_LOCAL_INV)
+		count(STAT_INVALIDATED);
+	else if (opcode == IBV_WC_ATOMIC_WRITE)
+		count(STAT_STORED);
+}
+
+/* From a ring that the library does not know */
+static void poll_raw(struct end *end)
+{
+	volatile struct odp_ring *head = view_sq(end->cq_ring);
+	uint32_t last = head->kernel_index, index = head->user_index;
+
+	if (last - index > end->cq_ring->depth)
+		index = last;
+	for (; index != last; index++) {
+		const struct odp_cqe cqe = *view_cqe(end->cq_ring, index);
+
+		/* What was left in the old ring nobody has moved here. */
+		if (cqe.qp_num)
+			completed(end, cqe.status, cqe.opcode);
+	}
+	head->user_index = last;
+}
+
 static void poll_some(struct end *end)
 {
 	struct ibv_wc wc[16];
-	int i, n = ibv_poll_cq(end->cq, 16, wc);
+	int i, n;
 
+	if (end->cq_ring != end->cq_view) {
+		poll_raw(end);
+		return;
+	}
+	n = ibv_poll_cq(end->cq, 16, wc);
 	for (i = 0; i < n; i++)
-		count(wc[i].status ? STAT_FAILED : STAT_COMPLETED);
+		completed(end, wc[i].status, wc[i].opcode);
+}
+
+/*
+ * The queue's next ring is written to from before the change until after it, or it
+ * is left at that. Others' completions come all the while.
+ */
+static bool resize(struct chance *c, struct end *end)
+{
+	struct odp_create_cq_resp ring;
+	struct view *spare;
+
+	if (!prepare_resize(end->cq, 1 + below(c, 8 * DEPTH), &ring))
+		return true;
+	spare = view_add_ring(end->device, peer_of(end)->device, &ring);
+	if (!spare)
+		return false;
+	view_publish();
+	count(STAT_PREPARED);
+	view_sq(spare)->user_index = view_sq(end->cq_ring)->user_index;
+	scribble_at_spare(spare);
+	usleep(below(c, 200));
+	if (!one_in(c, 4) && commit_resize(end->cq)) {
+		end->cq_ring = spare;
+		count(STAT_RESIZED);
+	}
+	scribble_at_spare(NULL);
+	return true;
 }
 
 /* A pair that has failed begins anew, in the one way or the other. */
@@ -324,17 +174,18 @@ static bool revive(struct chance *c, struct end *end)
 	return true;
 }
 
-static void set_limit(struct chance *c)
+static void set_limit(struct chance *c, struct end *end)
 {
 	struct ibv_srq_attr attr = { .srq_limit = below(c, DEPTH + 2) };
 
-	ibv_modify_srq(srq, &attr, IBV_SRQ_LIMIT);
+	if (end->srq)
+		ibv_modify_srq(end->srq, &attr, IBV_SRQ_LIMIT);
 }
 
 /* Things that are no traffic; false if there is no going on. */
 static bool disturb(struct chance *c, struct end *end)
 {
-	switch (below(c, 9)) {
+	switch (below(c, 12)) {
 	case 0:
 		to_state(end, IBV_QPS_ERR);
 		return true;
@@ -357,8 +208,12 @@ static bool disturb(struct chance *c, struct end *end)
 		ring(end, IB_USER_VERBS_CMD_POST_RECV, one_in(c, 2));
 		return true;
 	case 7:
-		set_limit(c);
+		set_limit(c, end);
 		return true;
+	case 8:
+	case 9:
+	case 10:
+		return resize(c, end);
 	default:
 		return !device_refresh(end->device) &&
 		       !madvise(memory + ON_DEMAND * BLOCK, BLOCK, MADV_DONTNEED);
@@ -417,7 +272,9 @@ static int begin_round(void)
 		if (!rc)
 			rc = device_register(&devices[i], memory, shared->witness[i]);
 	}
-	ends_init();
+	for (i = 0; i < DEVICES && !rc; i++)
+		rc = device_address(&devices[i], devices);
+	ends_init(devices);
 	for (i = 0; i < ENDS && !rc; i += 2)
 		if (!renew_pair(&ends[i], &ends[i + 1]))
 			rc = CANNOT;
@@ -428,9 +285,8 @@ static void finish_round(void)
 {
 	int i;
 
-	for (i = 0; i < ENDS; i++)
-		destroy(&ends[i]);
-	destroy_shared();
+	for (i = 0; i < ENDS; i += 2)
+		destroy_pair(&ends[i], &ends[i + 1]);
 	for (i = 0; i < DEVICES; i++)
 		device_close(&devices[i]);
 	views_drop();

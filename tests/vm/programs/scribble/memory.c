@@ -2,6 +2,7 @@
 /* Devices, the memory of workers and of the witness, and the keys to it */
 #include "scribble.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include <unistd.h>
 
 #define REMOTE (IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC)
-#define WRITABLE (IBV_ACCESS_LOCAL_WRITE | REMOTE)
+#define WRITABLE (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND | REMOTE)
 
 static int find_gid(struct device *device)
 {
@@ -31,6 +32,11 @@ static int find_gid(struct device *device)
 int device_open(struct device *device, const char *name)
 {
 	struct ibv_device **list = ibv_get_device_list(NULL);
+	struct ibv_xrcd_init_attr domain = {
+		.comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS,
+		.fd = -1,
+		.oflags = O_CREAT,
+	};
 	int i;
 
 	for (i = 0; list && list[i]; i++)
@@ -44,7 +50,8 @@ int device_open(struct device *device, const char *name)
 	}
 	device->pd = ibv_alloc_pd(device->context);
 	device->other_pd = ibv_alloc_pd(device->context);
-	return device->pd && device->other_pd ? 0 : CANNOT;
+	device->xrcd = ibv_open_xrcd(device->context, &domain);
+	return device->pd && device->other_pd && device->xrcd ? 0 : CANNOT;
 }
 
 static struct key key_of(const struct ibv_mr *mr)
@@ -76,7 +83,7 @@ int device_register(struct device *device, char *memory, const struct key *witne
 	} list[4] = {
 		{ device->pd, ON_DEMAND, WRITABLE | IBV_ACCESS_ON_DEMAND },
 		{ device->pd, PINNED, WRITABLE },
-		{ device->pd, READ_ONLY, 0 },
+		{ device->pd, READ_ONLY, IBV_ACCESS_MW_BIND | IBV_ACCESS_REMOTE_READ },
 		{ device->other_pd, OTHER_PD, WRITABLE },
 	};
 	int i;
@@ -100,16 +107,45 @@ int device_register(struct device *device, char *memory, const struct key *witne
 	}
 	memcpy(device->keys + 4, witness, 2 * sizeof(*witness));
 	device->keys[7] = (struct key){ (uintptr_t)memory, BLOCK, 0, 0 };
+	for (i = 0; i < WINDOWS; i++) {
+		device->mw[i] = ibv_alloc_mw(i == WINDOWS - 1 ? device->other_pd : device->pd,
+					     i < 2 ? IBV_MW_TYPE_1 : IBV_MW_TYPE_2);
+		if (!device->mw[i]) {
+			perror("scribble: ibv_alloc_mw");
+			return CANNOT;
+		}
+	}
 	return device_refresh(device);
+}
+
+/* device_address - address handles to all devices, and those that are no good */
+int device_address(struct device *device, const struct device *others)
+{
+	int i;
+
+	for (i = 0; i < AHS; i++)
+		if (!create_address(device, i == GOOD_AHS ? device->other_pd : device->pd,
+				    &others[i % DEVICES], &device->ah[i],
+				    &device->ah_handle[i])) {
+			perror("scribble: address handles");
+			return CANNOT;
+		}
+	return destroy_address(device, device->ah_handle[AHS - 1]) ? 0 : CANNOT;
 }
 
 void device_close(struct device *device)
 {
 	int i;
 
+	for (i = 0; i < WINDOWS; i++)
+		if (device->mw[i])
+			ibv_dealloc_mw(device->mw[i]);
 	for (i = 0; i < 4; i++)
 		if (device->mr[i])
 			ibv_dereg_mr(device->mr[i]);
+	for (i = 0; i < AHS - 1; i++)
+		destroy_address(device, device->ah_handle[i]);
+	ibv_close_xrcd(device->xrcd);
 	ibv_dealloc_pd(device->pd);
 	ibv_dealloc_pd(device->other_pd);
 	ibv_close_device(device->context);
