@@ -45,6 +45,7 @@ static const struct operation operations[] = {
 	{ .name = "ud_send", UD(IBV_WR_SEND) },
 	{ .name = "ud_send_imm", UD(IBV_WR_SEND_WITH_IMM) },
 	{ .name = "ud_send_ipv6", UD(IBV_WR_SEND), .ipv6 = true },
+	{ .name = "ud_srq", UD(IBV_WR_SEND_WITH_IMM), .srq = true },
 	{ .name = "ud_multicast", UD(IBV_WR_SEND_WITH_IMM), .multicast = true },
 };
 

@@ -86,6 +86,10 @@ static void connect_datagrams(void)
 
 void connect_ends(void)
 {
+	struct ibv_srq_init_attr init = { .attr = { DEPTH, 1, 0 } };
+
+	if (operation->srq)
+		CHECK((far.end.srq = ibv_create_srq(nics[1].pd, &init)));
 	if (operation->type == IBV_QPT_UD)
 		connect_datagrams();
 	else
@@ -100,6 +104,9 @@ void disconnect_ends(void)
 		CHECK(!ibv_detach_mcast(far.end.qp, &group, 0));
 	end_destroy(&near.end);
 	end_destroy(&far.end);
+	/* With the receives that are left in it */
+	if (far.end.srq)
+		CHECK(!ibv_destroy_srq(far.end.srq));
 }
 
 /* Packets that the CPUs had no room for: the second column. */
@@ -117,8 +124,6 @@ static unsigned int dropped(void)
 
 void set_up(void)
 {
-	struct ibv_srq_init_attr init = { .attr = { DEPTH, 1, 0 } };
-
 	if (operation->ipv6) {
 		nic_use_family(&nics[0], 6);
 		nic_use_family(&nics[1], 6);
@@ -126,8 +131,6 @@ void set_up(void)
 	side_create(&near, &nics[0]);
 	side_create(&far, &nics[1]);
 	rkey = far.mr->rkey;
-	if (operation->srq)
-		CHECK((far.end.srq = ibv_create_srq(nics[1].pd, &init)));
 	if (operation->multicast && !far.on_demand)
 		join(&nics[1]);
 	connect_ends();
