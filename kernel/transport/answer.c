@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Answers: the requests that want data, READs and atomics, and those that come
- * again.
+ * Answers: the requests that want data, READs and atomics, those that want to know
+ * that it is there, FLUSHes, and those that come again.
  *
  * A READ is answered packet by packet while later requests wait behind it. An
  * atomic is executed once, and what it has returned is kept for when it comes
- * again; an ATOMIC WRITE is one that returns nothing.
+ * again; an ATOMIC WRITE is one that returns nothing. A FLUSH is answered like a READ
+ * of no bytes, as often as it comes: what came before it is executed.
  *
  * No locks: the owner of the responder's half is alone with it. Packets that are
  * made and not sent are the responder's; who stops or flushes it drops them.
  *
- * IBTA volume 1: 9.7.5 (acknowledgments).
+ * IBTA volume 1: 9.7.5 (acknowledgments), annex A19 (FLUSH).
  */
 #include "packet.h"
 #include "qp.h"
@@ -298,14 +299,76 @@ static void odp_resp_atomic_again(struct odp_qp *qp, u32 psn)
 	}
 }
 
+static void odp_resp_flushed(struct odp_qp *qp, u32 psn)
+{
+	const struct odp_atomic_result nothing = { .psn = psn, .silent = true };
+
+	odp_resp_atomic_ack(qp, &nothing);
+}
+
+/* What is to be flushed; false if that is nothing that may be asked for. */
+static bool odp_resp_flush_parse(const struct odp_packet *pkt,
+				 struct odp_remote *remote, u32 *types)
+{
+	u32 bits = be32_to_cpu(odp_packet_feth(pkt)->bits);
+
+	odp_remote_from_reth(remote, pkt);
+	*types = bits & ODP_FETH_TYPES;
+	if (!*types || *types & ~(ODP_FETH_GLOBAL | ODP_FETH_PERSISTENT))
+		return false;
+	switch (bits & ODP_FETH_LEVEL) {
+	case ODP_FETH_RANGE:
+		return remote->left <= ODP_RETH_MAX_LEN;
+	case ODP_FETH_REGION:
+		/* The RETH has nothing to say but the key. */
+		remote->left = 0;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
+ * odp_responder_rdma_flush - executes and answers a FLUSH
+ * @qp: The queue pair. Responder only.
+ * @pkt: The packet that is expected next.
+ *
+ * What came before it was written to memory, by the CPU, so others see it already.
+ * No memory here is persistent, so nobody has the right to ask for that.
+ */
+void odp_responder_rdma_flush(struct odp_qp *qp, const struct odp_packet *pkt)
+{
+	struct odp_remote remote;
+	u32 types;
+
+	if (!odp_resp_flush_parse(pkt, &remote, &types)) {
+		odp_responder_fail(qp, ODP_SYNDROME_NAK_INV,
+				   IB_WC_REM_INV_REQ_ERR);
+		return;
+	}
+	if (types & ODP_FETH_PERSISTENT ||
+	    odp_remote_check_key(qp, &remote, ODP_ACCESS_FLUSH_GLOBAL)) {
+		odp_responder_fail(qp, ODP_SYNDROME_NAK_ACCESS,
+				   IB_WC_LOC_ACCESS_ERR);
+		return;
+	}
+	/* To whoever hears of the answer, be it a device. */
+	wmb();
+	odp_responder_executed(qp, pkt);
+	odp_resp_flushed(qp, pkt->psn);
+	/* That acknowledges all before it, too. */
+	qp->resp.ack_due = false;
+}
+
 /**
  * odp_responder_duplicate - answers a request that was executed before
  * @qp: The queue pair. Responder only.
  * @pkt: The request.
  *
  * Its answer got lost, or is late. READs are answered again, from memory as it is
- * now (9.7.5.1.3), and atomics as they were before; others have nothing but their
- * acknowledgment, of all that was executed.
+ * now (9.7.5.1.3), atomics as they were before, and a FLUSH, whose answer is always the
+ * same, whatever its key is worth by then; others have nothing but their acknowledgment,
+ * of all that was executed.
  */
 void odp_responder_duplicate(struct odp_qp *qp, const struct odp_packet *pkt)
 {
@@ -314,6 +377,10 @@ void odp_responder_duplicate(struct odp_qp *qp, const struct odp_packet *pkt)
 	odp_count(qp->dev, ODP_STAT_DUPLICATES);
 	if (pkt->flags & ODP_PKT_ATOMIC) {
 		odp_resp_atomic_again(qp, pkt->psn);
+		return;
+	}
+	if (pkt->flags & ODP_PKT_FLUSH) {
+		odp_resp_flushed(qp, pkt->psn);
 		return;
 	}
 	if (!(pkt->flags & ODP_PKT_READ)) {

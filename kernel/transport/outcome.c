@@ -64,7 +64,7 @@ void odp_responder_ack(struct odp_qp *qp, u32 psn, u8 syndrome)
  * odp_responder_flush_ack - acknowledges what was executed so far, if that is owed
  * @qp: The queue pair. Responder only.
  *
- * That is up to the last packet that was no READ and no atomic: those are
+ * That is up to the last packet that was no READ, FLUSH or atomic: those are
  * acknowledged by their responses alone, and the requester of rdma_rxe takes an ACK
  * of one for its data. Not while a READ is answered again, as that says that the
  * responses were sent of all READs before.
@@ -213,7 +213,7 @@ void odp_responder_executed(struct odp_qp *qp, const struct odp_packet *pkt)
 
 	resp->epsn = odp_psn_add(pkt->psn, odp_request_npsns(qp, pkt));
 	resp->naked = false;
-	if (!(pkt->flags & (ODP_PKT_READ | ODP_PKT_ATOMIC)))
+	if (!(pkt->flags & (ODP_PKT_READ | ODP_PKT_ATOMIC | ODP_PKT_FLUSH)))
 		resp->ack_psn = pkt->psn;
 	if (pkt->flags & ODP_PKT_LAST)
 		WRITE_ONCE(resp->msn, (resp->msn + 1) & 0xffffff);

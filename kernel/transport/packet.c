@@ -20,6 +20,7 @@
 #define P_AETH	ODP_PKT_AETH
 #define P_IMM	ODP_PKT_IMM
 #define P_INV	ODP_PKT_INV
+#define P_FLUSH	(ODP_PKT_VALID | ODP_PKT_FLUSH)
 /* Requests that are for others to know: the peer hears that they are not known. */
 #define P_OTHER	(ODP_PKT_VALID | P_ONLY | ODP_PKT_PAYLOAD)
 
@@ -27,7 +28,7 @@
  * Of the RC service; those of UC are the same as far as there are any, those of XRC
  * but for the XRCETH.
  */
-static const u16 odp_opcodes[] = {
+static const u32 odp_opcodes[] = {
 	[IB_OPCODE_RC_SEND_FIRST]			= P_SEND | P_FIRST,
 	[IB_OPCODE_RC_SEND_MIDDLE]			= P_SEND,
 	[IB_OPCODE_RC_SEND_LAST]			= P_SEND | P_LAST,
@@ -54,6 +55,7 @@ static const u16 odp_opcodes[] = {
 	[IB_OPCODE_RC_FETCH_ADD]			= P_ATOMIC | P_ONLY | P_ATOMIC_ETH,
 	[IB_OPCODE_RC_SEND_LAST_WITH_INVALIDATE]	= P_SEND | P_LAST | P_INV,
 	[IB_OPCODE_RC_SEND_ONLY_WITH_INVALIDATE]	= P_SEND | P_ONLY | P_INV,
+	[ODP_OPCODE_FLUSH]				= P_FLUSH | P_ONLY | P_RETH,
 	[ODP_OPCODE_ATOMIC_WRITE]			=
 		P_ATOMIC | P_ONLY | P_RETH | ODP_PKT_PAYLOAD,
 };
@@ -96,6 +98,8 @@ static u32 odp_header_len(u32 flags)
 
 	if (flags & ODP_PKT_XRCETH)
 		len += sizeof(struct odp_xrceth);
+	if (flags & ODP_PKT_FLUSH)
+		len += sizeof(struct odp_feth);
 	if (flags & ODP_PKT_RETH)
 		len += sizeof(struct odp_reth);
 	if (flags & ODP_PKT_AETH)
@@ -139,6 +143,8 @@ bool odp_packet_parse(struct sk_buff *skb, struct odp_bth *bth, u32 len)
 	pkt->ext = bth + 1;
 	if (pkt->flags & ODP_PKT_XRCETH)
 		pkt->ext += sizeof(struct odp_xrceth);
+	if (pkt->flags & ODP_PKT_FLUSH)
+		pkt->ext += sizeof(struct odp_feth);
 	pkt->payload = (void *)bth + header;
 	pkt->len = len - header - pad - ODP_ICRC_SIZE;
 	pkt->psn = be32_to_cpu(bth->psn) & ODP_PSN_MASK;

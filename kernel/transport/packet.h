@@ -35,6 +35,7 @@ struct odp_send_wqe;
  * @ODP_PKT_INV: Has a key to invalidate, in the place of immediate data.
  * @ODP_PKT_XRCETH: Has an XRCETH, before all other headers but the first.
  * @ODP_PKT_ATOMIC_ETH: Has an atomic header, of a response behind the AETH.
+ * @ODP_PKT_FLUSH: A FLUSH request. Has a FETH, before the RETH.
  */
 enum odp_packet_flags {
 	ODP_PKT_VALID		= BIT(0),
@@ -53,12 +54,13 @@ enum odp_packet_flags {
 	ODP_PKT_INV		= BIT(13),
 	ODP_PKT_XRCETH		= BIT(14),
 	ODP_PKT_ATOMIC_ETH	= BIT(15),
+	ODP_PKT_FLUSH		= BIT(16),
 };
 
 /**
  * struct odp_packet - a received packet, kept in skb->cb
  * @bth: Base transport header.
- * @ext: Headers behind it, and behind the XRCETH.
+ * @ext: Headers behind it, and behind the XRCETH and the FETH.
  * @payload: Payload.
  * @len: Bytes of it, without padding.
  * @flags: enum odp_packet_flags of the opcode.
@@ -90,6 +92,11 @@ static inline u32 odp_packet_srqn(const struct odp_packet *pkt)
 	if (!(pkt->flags & ODP_PKT_XRCETH))
 		return 0;
 	return be32_to_cpu(xrceth->srqn) & ODP_SRQN_MASK;
+}
+
+static inline struct odp_feth *odp_packet_feth(const struct odp_packet *pkt)
+{
+	return (struct odp_feth *)pkt->ext - 1;
 }
 
 static inline struct odp_reth *odp_packet_reth(const struct odp_packet *pkt)

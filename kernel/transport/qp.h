@@ -352,7 +352,7 @@ struct odp_atomic_result {
  * @half: Ownership; all that follows belongs to the owner but where said.
  * @message: What the next packet has to go on with.
  * @epsn: PSN that is expected next.
- * @ack_psn: PSN of the last packet executed that was no READ and no atomic.
+ * @ack_psn: PSN of the last packet executed that was no READ, FLUSH or atomic.
  * @msn: Messages executed, 24 bits.
  * @naked: A NAK for @epsn was sent; what follows is dropped till it comes.
  * @ack_due: An acknowledgment is owed.
@@ -444,7 +444,7 @@ struct odp_responder {
  * @lock: Protects changes of @state, which is read without.
  * @state: enum ib_qp_state.
  * @attr: Attributes as last modified.
- * @access: enum ib_access_flags that the peer has.
+ * @access: enum ib_access_flags and odp_access_flags that the peer has.
  * @mtu: Payload of a packet.
  * @dest_qpn: The peer's number.
  * @pkey: Partition key of packets.
@@ -657,6 +657,8 @@ int odp_sg_copy(struct ib_pd *pd, struct odp_half *half,
 		u32 len, bool write, u32 *done);
 void odp_remote_from_reth(struct odp_remote *remote,
 			  const struct odp_packet *pkt);
+int odp_remote_check_key(struct odp_qp *qp, const struct odp_remote *remote,
+			 int access);
 int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
 		     int access);
 int odp_remote_copy(struct odp_qp *qp, struct odp_half *half,
@@ -726,6 +728,7 @@ void odp_responder_drop_packets(struct odp_responder *resp);
 void odp_responder_read(struct odp_qp *qp, const struct odp_packet *pkt);
 int odp_responder_read_continue(struct odp_qp *qp);
 int odp_responder_atomic(struct odp_qp *qp, const struct odp_packet *pkt);
+void odp_responder_rdma_flush(struct odp_qp *qp, const struct odp_packet *pkt);
 void odp_responder_duplicate(struct odp_qp *qp, const struct odp_packet *pkt);
 
 #endif /* ODP_QP_H */

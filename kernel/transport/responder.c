@@ -130,6 +130,8 @@ static int odp_resp_execute(struct odp_qp *qp, const struct odp_packet *pkt)
 		return odp_responder_atomic(qp, pkt);
 	if (pkt->flags & ODP_PKT_READ)
 		odp_responder_read(qp, pkt);
+	else if (pkt->flags & ODP_PKT_FLUSH)
+		odp_responder_rdma_flush(qp, pkt);
 	else
 		odp_responder_fail(qp, ODP_SYNDROME_NAK_INV,
 				   IB_WC_REM_INV_REQ_ERR);

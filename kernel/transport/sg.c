@@ -103,27 +103,41 @@ static struct odp_window *odp_remote_window(struct odp_qp *qp,
 }
 
 /**
+ * odp_remote_check_key - may the peer access this, and by this key?
+ * @qp: The queue pair.
+ * @remote: What; if no bytes, then by the key alone.
+ * @access: How, enum ib_access_flags or odp_access_flags.
+ *
+ * Return: 0 or -EACCES.
+ */
+int odp_remote_check_key(struct odp_qp *qp, const struct odp_remote *remote,
+			 int access)
+{
+	struct odp_window *win;
+
+	if (!(READ_ONCE(qp->access) & access))
+		return -EACCES;
+	win = odp_remote_window(qp, remote, remote->va, remote->left, access);
+	if (!win)
+		return -EACCES;
+	odp_window_put(win);
+	return 0;
+}
+
+/**
  * odp_remote_check - may the peer access this?
  * @qp: The queue pair.
  * @remote: What; no bytes are always allowed, whatever the key.
- * @access: How, enum ib_access_flags.
+ * @access: How, enum ib_access_flags or odp_access_flags.
  *
  * Return: 0 or -EACCES.
  */
 int odp_remote_check(struct odp_qp *qp, const struct odp_remote *remote,
 		     int access)
 {
-	struct odp_window *win;
-
-	if (!(READ_ONCE(qp->access) & access))
-		return -EACCES;
 	if (!remote->left)
-		return 0;
-	win = odp_remote_window(qp, remote, remote->va, remote->left, access);
-	if (!win)
-		return -EACCES;
-	odp_window_put(win);
-	return 0;
+		return READ_ONCE(qp->access) & access ? 0 : -EACCES;
+	return odp_remote_check_key(qp, remote, access);
 }
 
 /**

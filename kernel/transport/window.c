@@ -199,7 +199,7 @@ static bool odp_window_is_for(const struct odp_window *win, u32 qpn)
  * @pd: Protection domain of who uses it.
  * @qpn: Number of the queue pair whose peer has named it, or ODP_QPN_LOCAL.
  * @addr: First address of the access.
- * @len: Bytes.
+ * @len: Bytes; 0: @addr says nothing, but there have to be some.
  * @access: Rights that are needed, enum ib_access_flags.
  *
  * Any context. Return: the window, or NULL if the key does not allow it.
@@ -214,7 +214,7 @@ struct odp_window *odp_window_get(struct odp_dev *dev, u32 key,
 		return NULL;
 	if (win->pd == pd && odp_window_is_for(win, qpn) &&
 	    (win->access & access) == access &&
-	    odp_window_covers(win, addr, len))
+	    (len ? odp_window_covers(win, addr, len) : win->length))
 		return win;
 	odp_window_put(win);
 	return NULL;
@@ -234,7 +234,7 @@ void odp_window_put(struct odp_window *win)
 /* Programs ask for local write, which means nothing here, with the remote one. */
 #define ODP_BIND_ACCESS	(IB_ACCESS_REMOTE_WRITE | IB_ACCESS_REMOTE_READ | \
 			 IB_ACCESS_REMOTE_ATOMIC | IB_ZERO_BASED | \
-			 IB_ACCESS_LOCAL_WRITE)
+			 IB_ACCESS_LOCAL_WRITE | ODP_ACCESS_FLUSH_GLOBAL)
 
 /* May the region be bound to? It is kept from closing then. */
 static bool odp_region_bind(struct odp_window *region, struct ib_pd *pd,

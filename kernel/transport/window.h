@@ -50,7 +50,7 @@ struct odp_map {
  * @type: What it belongs to.
  * @key: Index in the upper bits, random lower bits. Of a memory window the
  *	lowest 8 are chosen by who binds it, or registers the fast region.
- * @access: enum ib_access_flags.
+ * @access: enum ib_access_flags and odp_access_flags.
  * @pd: Protection domain that may use it; compared, never followed.
  * @iova: First address in the terms of work requests.
  * @length: Bytes; U64_MAX for the whole address space. @iova + @length - 1
@@ -131,7 +131,7 @@ struct odp_atomic {
  * struct odp_bind - what to bind a memory window to, or how to register a region
  * @key: The key that it gets.
  * @region_key: Key of the region that the window is bound to.
- * @access: enum ib_access_flags.
+ * @access: enum ib_access_flags and odp_access_flags.
  * @addr: Where it begins, in terms of the region.
  * @length: Bytes; 0 unbinds.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * RoCEv2 on the wire: IBTA volume 1, chapter 9 (transport layer) and annex A17.
+ * RoCEv2 on the wire: IBTA volume 1, chapter 9 (transport layer) and annexes A17 and A19.
  */
 #ifndef ODP_WIRE_H
 #define ODP_WIRE_H
@@ -65,6 +65,26 @@ struct odp_reth {
 	__be32 rkey;
 	__be32 len;
 } __packed;
+
+/* The longest range that a RETH may name */
+#define ODP_RETH_MAX_LEN	0x80000000U
+
+/**
+ * struct odp_feth - FLUSH extended transport header, annex A19
+ * @bits: Placement types, selectivity level, and reserved bits above.
+ */
+struct odp_feth {
+	__be32 bits;
+};
+
+/* Placement types */
+#define ODP_FETH_TYPES		0x0f
+#define ODP_FETH_GLOBAL		0x01
+#define ODP_FETH_PERSISTENT	0x02
+/* Selectivity level */
+#define ODP_FETH_LEVEL		0x30
+#define ODP_FETH_RANGE		0x00
+#define ODP_FETH_REGION		0x10
 
 /**
  * struct odp_xrceth - XRC extended transport header

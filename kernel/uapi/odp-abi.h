@@ -29,6 +29,15 @@
 #define ODP_DRIVER_ID 0x6f6470
 
 /**
+ * enum odp_access_flags - rights that kernels have no name for
+ * @ODP_ACCESS_FLUSH_GLOBAL: IBV_ACCESS_FLUSH_GLOBAL. Where a command of the RDMA
+ *	core has no room for it, it is in the driver's part.
+ */
+enum odp_access_flags {
+	ODP_ACCESS_FLUSH_GLOBAL = 1 << 8,
+};
+
+/**
  * enum odp_ring_flags - flags that the kernel raises in &struct odp_ring
  * @ODP_RING_NEED_KICK: Receive queues: the kernel waits for entries (the queue
  *	pair is in the error state and flushes them). After publishing entries,
@@ -94,7 +103,8 @@ struct odp_sge {
  * @swap: Compare and swap: what is stored.
  * @bind_length: IBV_WR_BIND_MW: bytes; 0 unbinds a window of type 1.
  * @bind_key: The same: local key of the region.
- * @bind_access: The same: the values of IBV_ACCESS_REMOTE_* and ZERO_BASED.
+ * @bind_access: The same: the values of IBV_ACCESS_REMOTE_*, FLUSH_GLOBAL
+ *	and ZERO_BASED.
  * @ah: Datagrams: number of the address handle, see &struct odp_create_ah_resp.
  * @remote_qpn: Datagrams: the queue pair they go to.
  * @remote_qkey: Datagrams: the Q_Key they carry; with the highest bit set it is
@@ -287,6 +297,26 @@ struct odp_create_srq_resp {
 	__aligned_u64 size;
 	__u32 depth;
 	__u32 stride;
+};
+
+/**
+ * struct odp_reg_mr - request of REG_MR and REREG_MR
+ * @access: &enum odp_access_flags, added to the rights in the command.
+ * @reserved: Zero.
+ *
+ * A command without it adds none.
+ */
+struct odp_reg_mr {
+	__u32 access;
+	__u32 reserved;
+};
+
+/**
+ * enum odp_reg_dm_mr_attrs - of the RDMA core's method DM_MR_REG
+ * @ODP_ATTR_REG_DM_MR_ACCESS: A &struct odp_reg_mr; may be missing.
+ */
+enum odp_reg_dm_mr_attrs {
+	ODP_ATTR_REG_DM_MR_ACCESS = 1U << UVERBS_ID_NS_SHIFT,
 };
 
 /**

@@ -22,7 +22,7 @@
 #define ODP_MR_ACCESS	(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_REMOTE_WRITE | \
 			 IB_ACCESS_REMOTE_READ | IB_ACCESS_REMOTE_ATOMIC | \
 			 IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB | \
-			 IB_ACCESS_MW_BIND)
+			 IB_ACCESS_MW_BIND | ODP_ACCESS_FLUSH_GLOBAL)
 
 /**
  * struct odp_mr - a memory region
@@ -205,9 +205,36 @@ struct ib_mr *odp_get_dma_mr(struct ib_pd *pd, int access)
 	return odp_mr_create(win ?: ERR_PTR(-ENOMEM));
 }
 
+/* The rights that the RDMA core's part of a command has no room for */
+static int odp_reg_mr_access(const struct odp_reg_mr *req, int *access)
+{
+	if (req->access & ~ODP_ACCESS_FLUSH_GLOBAL || req->reserved)
+		return -EINVAL;
+	*access |= req->access;
+	return 0;
+}
+
+static int odp_udata_access(struct ib_udata *udata, int *access)
+{
+	struct odp_reg_mr req;
+	int err;
+
+	/* A kernel user, or a provider that knows of no such rights */
+	if (!udata || !udata->inlen)
+		return 0;
+	if (udata->inlen != sizeof(req))
+		return -EINVAL;
+	err = ib_copy_from_udata(&req, udata, sizeof(req));
+	return err ?: odp_reg_mr_access(&req, access);
+}
+
 struct ib_mr *odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 			      int access, struct ib_udata *udata)
 {
+	int err = odp_udata_access(udata, &access);
+
+	if (err)
+		return ERR_PTR(err);
 	return odp_mr_create(odp_region_create(pd, start, length, iova, access,
 					       udata));
 }
@@ -281,10 +308,10 @@ static int odp_region_block(struct odp_window *win, void *mem)
 /* A region of device memory begins at 0. */
 static struct odp_window *odp_dm_region_create(struct ib_pd *pd,
 					       struct odp_dm *dm,
-					       const struct ib_dm_mr_attr *attr)
+					       const struct ib_dm_mr_attr *attr,
+					       int access)
 {
 	const int no_access = IB_ACCESS_ON_DEMAND | IB_ACCESS_HUGETLB;
-	int access = attr->access_flags;
 	struct odp_window *win;
 	int err;
 
@@ -306,7 +333,18 @@ struct ib_mr *odp_reg_dm_mr(struct ib_pd *pd, struct ib_dm *dm,
 			    struct ib_dm_mr_attr *attr,
 			    struct uverbs_attr_bundle *attrs)
 {
-	return odp_mr_create(odp_dm_region_create(pd, to_odp_dm(dm), attr));
+	int access = attr->access_flags;
+	struct odp_reg_mr req = {};
+	int err = 0;
+
+	if (uverbs_attr_is_valid(attrs, ODP_ATTR_REG_DM_MR_ACCESS))
+		err = uverbs_copy_from(&req, attrs, ODP_ATTR_REG_DM_MR_ACCESS);
+	if (!err)
+		err = odp_reg_mr_access(&req, &access);
+	if (err)
+		return ERR_PTR(err);
+	return odp_mr_create(odp_dm_region_create(pd, to_odp_dm(dm), attr,
+						  access));
 }
 
 static struct odp_window *odp_dmabuf_region_create(struct ib_pd *pd, u64 offset,
@@ -404,14 +442,18 @@ struct ib_mr *odp_rereg_user_mr(struct ib_mr *ib, int flags, u64 start,
 	struct odp_window *old = mr->win, *win;
 	bool moves = flags & IB_MR_REREG_TRANS;
 	bool stays;
-	int err;
+	int err = 0;
 
 	if (old->dmabuf)
 		return ERR_PTR(-EOPNOTSUPP);
 	if (!(flags & IB_MR_REREG_PD))
 		pd = ib->pd;
-	if (!(flags & IB_MR_REREG_ACCESS))
+	if (flags & IB_MR_REREG_ACCESS)
+		err = odp_udata_access(udata, &access);
+	else
 		access = old->access;
+	if (err)
+		return ERR_PTR(err);
 	stays = !moves && odp_region_can_stay(old, access);
 	if (stays)
 		win = odp_region_again(old, pd, access);

@@ -228,6 +228,19 @@ int odp_destroy_qp(struct ib_qp *ib, struct ib_udata *udata)
 	return 0;
 }
 
+/*
+ * The RDMA core of 6.1 ends its rights before FLUSH. Later ones go on with FLUSH to
+ * persistence, which is of no memory here.
+ */
+static bool odp_qp_access_ok(const struct odp_qp *qp, int access)
+{
+	int known = IB_ACCESS_OPTIONAL | (ODP_ACCESS_FLUSH_GLOBAL - 1);
+
+	if (odp_qp_is_reliable(qp))
+		known |= ODP_ACCESS_FLUSH_GLOBAL;
+	return !(access & ~known);
+}
+
 static int odp_qp_check_attr(struct odp_qp *qp, const struct ib_qp_attr *attr,
 			     int mask)
 {
@@ -240,7 +253,7 @@ static int odp_qp_check_attr(struct odp_qp *qp, const struct ib_qp_attr *attr,
 	     attr->path_mig_state != IB_MIG_MIGRATED))
 		return -EOPNOTSUPP;
 	if ((mask & IB_QP_ACCESS_FLAGS &&
-	     attr->qp_access_flags & ~IB_ACCESS_SUPPORTED) ||
+	     !odp_qp_access_ok(qp, attr->qp_access_flags)) ||
 	    (mask & IB_QP_DEST_QPN && attr->dest_qp_num & ~ODP_QPN_MASK))
 		return -EINVAL;
 	if ((mask & IB_QP_TIMEOUT && attr->timeout > 31) ||

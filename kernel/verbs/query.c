@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
  * Methods of our own on objects of the RDMA core's: what a process has to know of
- * an object that it has not made.
+ * an object that it has not made. And what methods of the core's take besides.
  */
 #include <rdma/uverbs_ioctl.h>
 
@@ -49,8 +49,15 @@ ADD_UVERBS_METHODS(odp_pd_methods, UVERBS_OBJECT_PD,
 ADD_UVERBS_METHODS(odp_dm_methods, UVERBS_OBJECT_DM,
 		   &UVERBS_METHOD(ODP_METHOD_DM_QUERY));
 
+ADD_UVERBS_ATTRIBUTES_SIMPLE(odp_reg_dm_mr_attrs, UVERBS_OBJECT_MR,
+			     UVERBS_METHOD_DM_MR_REG,
+			     UVERBS_ATTR_PTR_IN(ODP_ATTR_REG_DM_MR_ACCESS,
+						UVERBS_ATTR_TYPE(struct odp_reg_mr),
+						UA_OPTIONAL));
+
 const struct uapi_definition odp_uapi_defs[] = {
 	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_PD, &odp_pd_methods),
 	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_DM, &odp_dm_methods),
+	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_MR, &odp_reg_dm_mr_attrs),
 	{}
 };

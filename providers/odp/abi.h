@@ -18,6 +18,7 @@
 #define _STRUCT_odp_create_cq_resp struct {}
 #define _STRUCT_odp_create_qp_resp struct {}
 #define _STRUCT_odp_create_srq_resp struct {}
+#define _STRUCT_odp_reg_mr struct {}
 #define _STRUCT_odp_resize_cq struct {}
 
 DECLARE_DRV_CMD(odp_cmd_create_ah, IB_USER_VERBS_CMD_CREATE_AH,
@@ -28,6 +29,10 @@ DECLARE_DRV_CMD(odp_cmd_create_qp, IB_USER_VERBS_CMD_CREATE_QP,
 		empty, odp_create_qp_resp);
 DECLARE_DRV_CMD(odp_cmd_create_srq, IB_USER_VERBS_CMD_CREATE_XSRQ,
 		empty, odp_create_srq_resp);
+DECLARE_DRV_CMD(odp_cmd_reg_mr, IB_USER_VERBS_CMD_REG_MR,
+		odp_reg_mr, empty);
+DECLARE_DRV_CMD(odp_cmd_rereg_mr, IB_USER_VERBS_CMD_REREG_MR,
+		odp_reg_mr, empty);
 DECLARE_DRV_CMD(odp_cmd_resize_cq, IB_USER_VERBS_CMD_RESIZE_CQ,
 		odp_resize_cq, odp_create_cq_resp);
 

@@ -146,6 +146,11 @@ struct ibv_mr *odp_reg_dm_mr(struct ibv_pd *pd, struct ibv_dm *ibdm,
 			     uint64_t offset, size_t length,
 			     unsigned int access)
 {
+	const struct odp_reg_mr req = {
+		.access = access & ODP_ACCESS_FLUSH_GLOBAL,
+	};
+	DECLARE_COMMAND_BUFFER(more, UVERBS_OBJECT_MR, UVERBS_METHOD_DM_MR_REG,
+			       1);
 	struct verbs_mr *vmr;
 	int ret;
 
@@ -153,8 +158,9 @@ struct ibv_mr *odp_reg_dm_mr(struct ibv_pd *pd, struct ibv_dm *ibdm,
 	if (!vmr)
 		return NULL;
 
+	fill_attr_in_ptr(more, ODP_ATTR_REG_DM_MR_ACCESS, &req);
 	ret = ibv_cmd_reg_dm_mr(pd, &to_odp_dm(ibdm)->vdm, offset, length,
-				access, vmr, NULL);
+				access & ~ODP_ACCESS_FLUSH_GLOBAL, vmr, more);
 	if (!ret)
 		return &vmr->ibv_mr;
 

@@ -2,14 +2,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "abi.h"
 #include "compat.h"
 #include "mr.h"
 
 struct ibv_mr *odp_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 			  uint64_t iova, int access)
 {
+	struct odp_cmd_reg_mr cmd = {
+		.drv_payload.access = access & ODP_ACCESS_FLUSH_GLOBAL,
+	};
 	struct ib_uverbs_reg_mr_resp resp;
-	struct ibv_reg_mr cmd;
 	struct verbs_mr *vmr;
 	int ret;
 
@@ -17,8 +20,9 @@ struct ibv_mr *odp_reg_mr(struct ibv_pd *pd, void *addr, size_t length,
 	if (!vmr)
 		return NULL;
 
-	ret = ibv_cmd_reg_mr(pd, addr, length, iova, access, vmr, &cmd,
-			     sizeof(cmd), &resp, sizeof(resp));
+	ret = ibv_cmd_reg_mr(pd, addr, length, iova,
+			     access & ~ODP_ACCESS_FLUSH_GLOBAL, vmr,
+			     &cmd.ibv_cmd, sizeof(cmd), &resp, sizeof(resp));
 	if (!ret)
 		return &vmr->ibv_mr;
 
@@ -73,11 +77,14 @@ void odp_unimport_mr(struct ibv_mr *mr)
 int odp_rereg_mr(struct verbs_mr *vmr, int flags, struct ibv_pd *pd,
 		 void *addr, size_t length, int access)
 {
+	struct odp_cmd_rereg_mr cmd = {
+		.drv_payload.access = access & ODP_ACCESS_FLUSH_GLOBAL,
+	};
 	struct ib_uverbs_rereg_mr_resp resp;
-	struct ibv_rereg_mr cmd;
 
 	return ibv_cmd_rereg_mr(vmr, flags, addr, length, (uintptr_t)addr,
-				access, pd, &cmd, sizeof(cmd), &resp,
+				access & ~ODP_ACCESS_FLUSH_GLOBAL, pd,
+				&cmd.ibv_cmd, sizeof(cmd), &resp,
 				sizeof(resp));
 }
 
