@@ -35,6 +35,8 @@ static unsigned int any_length(unsigned int kind)
 
 static int access_of(unsigned int kind)
 {
+	if (kind & FETH)
+		return ACCESS_FLUSH;
 	if (kind & READ)
 		return IBV_ACCESS_REMOTE_READ;
 	return kind & AETHER ? IBV_ACCESS_REMOTE_ATOMIC : IBV_ACCESS_REMOTE_WRITE;
@@ -54,10 +56,16 @@ static void put_target(unsigned char *to, unsigned int kind, uint32_t length)
 	put(to + 8, key->rkey, 4);
 }
 
+/* A reserved bit is none that says something. */
+static uint32_t any_flush(void)
+{
+	return FLUSH_GLOBAL | (percent(30) ? FLUSH_REGION : 0) | (percent(10) ? any32() << 6 : 0);
+}
+
 void make_request(struct packet *packet, uint8_t opcode)
 {
 	unsigned int kind = kinds[opcode], len = any_length(kind), base = base_size(kind);
-	uint32_t length = kind & READ ? any(4 * MTU) : kind & FIRST && !(kind & LAST) ?
+	uint32_t length = kind & (READ | FETH) ? any(4 * MTU) : kind & FIRST && !(kind & LAST) ?
 			  MTU + 1 + any(3 * MTU) : len;
 
 	if (kind & LAST && !(kind & FIRST) && kind & WRITE && model.open == WRITE &&
@@ -66,6 +74,8 @@ void make_request(struct packet *packet, uint8_t opcode)
 	begin(packet, opcode, model.epsn, len);
 	if (kind & AETHER)
 		length = 8;
+	if (kind & FETH)
+		put(packet->bytes + base - 4, any_flush(), 4);
 	if (kind & (RETH | AETHER))
 		put_target(packet->bytes + base, kind, length);
 	if (kind & RETH)
@@ -96,8 +106,8 @@ static unsigned int kind_of(const struct packet *packet)
 /* Of a request: of another window, and to it; of anything; or the address's lower half */
 static void change_key(struct packet *packet)
 {
-	unsigned char *bytes = packet->bytes + base_size(SEND);
 	unsigned int kind = kind_of(packet);
+	unsigned char *bytes = packet->bytes + base_size(kind);
 	const struct key *key = any_window();
 
 	if (kind & (RETH | AETHER) && percent(50)) {
@@ -113,9 +123,9 @@ static void change_key(struct packet *packet)
 static void change(struct packet *packet)
 {
 	unsigned char *bytes = packet->bytes;
-	unsigned int at = any(packet->len), base = base_size(SEND);
+	unsigned int at = any(packet->len), base = base_size(kind_of(packet));
 
-	switch (any(20 + (base > BTH))) {
+	switch (any(20 + (role->service == XRC))) {
 	case 0:	/* any bit */
 		bytes[at] ^= 1 << any(8);
 		break;
@@ -165,6 +175,12 @@ static void change(struct packet *packet)
 		break;
 	case 16:
 		resize(packet, packet->len + 1 + any(DATA_MAX - packet->len > 64 ? 64 : 4));
+		break;
+	case 17:	/* what a FLUSH is of, and to where */
+		if (kind_of(packet) & FETH)
+			put(bytes + base - 4, any(64), 4);
+		else
+			net_change(packet);
 		break;
 	case 20:	/* another queue */
 		put(bytes + BTH, percent(50) ? any32() : any(2 * srqn + 1), 4);

@@ -29,7 +29,7 @@ enum opcode {
 	WRITE_FIRST, WRITE_MIDDLE, WRITE_LAST, WRITE_LAST_IMM, WRITE_ONLY, WRITE_ONLY_IMM,
 	READ_REQUEST, READ_FIRST, READ_MIDDLE, READ_LAST, READ_ONLY,
 	ACKNOWLEDGE, ATOMIC_ACKNOWLEDGE, COMPARE_SWAP, FETCH_ADD,
-	SEND_LAST_INV = 0x16, SEND_ONLY_INV, FLUSH = 0x1c, ATOMIC_WRITE, OPCODES = 0x20,
+	UNKNOWN_OPCODE = 0x15, SEND_LAST_INV, SEND_ONLY_INV, FLUSH = 0x1c, ATOMIC_WRITE, OPCODES = 0x20,
 	RC = 0x00, UC = 0x20, XRC = 0xa0, SERVICE = 0xe0,
 };
 
@@ -40,6 +40,7 @@ enum {
 	RETH = 1 << 7, AETH = 1 << 8, IMM = 1 << 9, AETHER = 1 << 10, OLD = 1 << 11, DATA = 1 << 12,
 	INV = 1 << 13,
 	OTHER = 1 << 14,	/* a request that the device does not know */
+	FETH = 1 << 15,		/* before the RETH; that is a FLUSH */
 };
 
 /* What a packet has to do, or did */
@@ -60,6 +61,7 @@ struct header {
 	uint32_t srqn;
 	uint64_t va;
 	uint32_t rkey, length;
+	uint32_t flush;		/* what, and to where */
 	uint64_t swap_add, compare;	/* the first is also what an atomic has returned */
 	const unsigned char *data;
 	unsigned int len;
@@ -94,6 +96,9 @@ struct role {
 	bool responds, asks;	/* has a responder, or requests that are answered */
 	bool posts;		/* has a send queue, for windows, and a peer of datagrams */
 };
+
+/* A right, what FLUSHes are to, and that they are of a region, in newer headers */
+enum { ACCESS_FLUSH = 1 << 8, FLUSH_GLOBAL = 1, FLUSH_REGION = 0x10 };
 
 extern const unsigned int kinds[OPCODES];
 extern struct nic nics[2];
@@ -173,13 +178,15 @@ uint32_t keys_own(void);
 const struct key *key_for(int access, uint32_t len);
 uint32_t any_key(void);
 const struct key *any_window(void);
+/* May it be used like this, wherever it leads to? */
+bool key_allows(uint32_t rkey, int access);
 /* Where a key leads to, or NULL if that is not allowed */
 unsigned char *key_target(uint32_t rkey, uint64_t va, uint32_t len, int access);
 /* The peer invalidates it. May he? */
 bool key_invalidate(uint32_t rkey);
 
 /* model.c */
-/* Of the header that all have, and the one that requests of XRC have */
+/* Of the header that all have, and those that requests of XRC and FLUSHes have before others */
 unsigned int base_size(unsigned int kind);
 unsigned int header_size(unsigned int kind);
 int32_t psn_diff(uint32_t a, uint32_t b);

@@ -8,7 +8,8 @@
 #include "fuzz.h"
 
 enum {
-	ALL = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC,
+	ALL = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC |
+	      ACCESS_FLUSH,
 	LOOSE_FIRST = 1001, LOOSE_LEN = 9000,
 };
 
@@ -120,7 +121,7 @@ void keys_bind(void)
 
 	old[binds++ % 4] = own_key.rkey;
 	own_key.rkey = ibv_inc_rkey(own_key.rkey);
-	own_key.access = percent(60) ? ALL : any(16) & ALL;
+	own_key.access = percent(60) ? ALL : any(2 * ACCESS_FLUSH) & ALL;
 	own_key.start = area(TARGET) + from;
 	own_key.first = (uintptr_t)own_key.start;
 	own_key.len = 1 + any(AREA - from);
@@ -176,17 +177,27 @@ const struct key *any_window(void)
 	return percent(70) ? &own_key : &loose_key;
 }
 
-unsigned char *key_target(uint32_t rkey, uint64_t va, uint32_t len, int access)
+static const struct key *key_with(uint32_t rkey, int access)
 {
 	const struct key *keys[] = { &region, &own_key, &loose_key };
 	int i;
 
-	for (i = 0; i < 3; i++) {
-		const struct key *key = keys[i];
-
-		if (key->rkey == rkey && key->len && (key->access & access) == access &&
-		    va >= key->first && len <= key->len && va - key->first <= key->len - len)
-			return key->start + (va - key->first);
-	}
+	for (i = 0; i < 3; i++)
+		if (keys[i]->rkey == rkey && keys[i]->len && (keys[i]->access & access) == access)
+			return keys[i];
 	return NULL;
+}
+
+bool key_allows(uint32_t rkey, int access)
+{
+	return key_with(rkey, access);
+}
+
+unsigned char *key_target(uint32_t rkey, uint64_t va, uint32_t len, int access)
+{
+	const struct key *key = key_with(rkey, access);
+
+	if (!key || va < key->first || len > key->len || va - key->first > key->len - len)
+		return NULL;
+	return key->start + (va - key->first);
 }

@@ -40,7 +40,7 @@ static bool for_role(uint8_t opcode)
 	if (role->service == UC && opcode > WRITE_ONLY_IMM)
 		return false;
 	/* A single one of those that end a connection is often enough. */
-	if (kinds[opcode] & OTHER && opcode != FLUSH)
+	if (kinds[opcode] & OTHER && opcode != UNKNOWN_OPCODE)
 		return false;
 	return kinds[opcode] & RESPONSE ? role->asks : role->responds;
 }

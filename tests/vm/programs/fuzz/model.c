@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* What packets do, by the specification: IBTA volume 1, chapter 9, and annex A17 */
+/* What packets do, by the specification: IBTA volume 1, chapter 9, annexes A17 and A19 */
 #include "fuzz.h"
 
 #include <string.h>
@@ -31,14 +31,15 @@ const unsigned int kinds[OPCODES] = {
 	[SEND_LAST_INV] = SEND | LAST | INV | DATA,
 	[SEND_ONLY_INV] = SEND | ONLY | INV | DATA,
 	[ATOMIC_WRITE] = ATOMIC | ONLY | RETH | DATA,
-	[FLUSH] = UNKNOWN, [0x15] = UNKNOWN, [0x18 ... 0x1b] = UNKNOWN, [0x1e ... 0x1f] = UNKNOWN,
+	[FLUSH] = ONLY | FETH | RETH,
+	[UNKNOWN_OPCODE] = UNKNOWN, [0x18 ... 0x1b] = UNKNOWN, [0x1e ... 0x1f] = UNKNOWN,
 };
 
 struct model model;
 
 unsigned int base_size(unsigned int kind)
 {
-	return BTH + (role->service == XRC && !(kind & RESPONSE)) * 4;
+	return BTH + (role->service == XRC && !(kind & RESPONSE)) * 4 + !!(kind & FETH) * 4;
 }
 
 unsigned int header_size(unsigned int kind)
@@ -58,6 +59,8 @@ static void parse_extensions(const unsigned char *bytes, struct header *h)
 
 	if (role->service == XRC)
 		h->srqn = get(bytes + BTH + 1, 3);
+	if (h->kind & FETH)
+		h->flush = get(from - 4, 4);
 	if (h->kind & (RETH | AETHER)) {
 		h->va = get(from, 8);
 		h->rkey = get(from + 8, 4);
@@ -183,6 +186,21 @@ static enum outcome judge_read(const struct header *h)
 	return EXECUTED;
 }
 
+/* Nothing is to be seen of it. Reserved bits say nothing; no memory is persistent. */
+static enum outcome judge_flush(const struct header *h)
+{
+	uint32_t types = h->flush & 0xf, level = h->flush & 0x30;
+	bool all = level == FLUSH_REGION || !h->length;
+
+	if (types != FLUSH_GLOBAL || (level && level != FLUSH_REGION) ||
+	    (!level && h->length > 1U << 31))
+		return ENDED;
+	if (all ? key_allows(h->rkey, ACCESS_FLUSH) :
+		  !!key_target(h->rkey, h->va, h->length, ACCESS_FLUSH))
+		return EXECUTED;
+	return ENDED;
+}
+
 static bool fits(const struct header *h)
 {
 	if (!(h->kind & DATA))
@@ -203,6 +221,8 @@ static enum outcome execute(const struct header *h)
 		return judge_send(h);
 	if (h->kind & WRITE)
 		return judge_write(h);
+	if (h->kind & FETH)
+		return judge_flush(h);
 	return h->kind & ATOMIC ? judge_atomic(h) : judge_read(h);
 }
 

@@ -95,7 +95,8 @@ void victim_create(void)
 	memcpy(shadow, memory, AREAS * AREA);
 	for (i = 0; i < 3; i++) {
 		int remote = used[i] == TARGET ? IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ |
-						 IBV_ACCESS_REMOTE_ATOMIC | IBV_ACCESS_MW_BIND : 0;
+						 IBV_ACCESS_REMOTE_ATOMIC | IBV_ACCESS_MW_BIND |
+						 ACCESS_FLUSH : 0;
 
 		mrs[used[i]] = ibv_reg_mr(nics[0].pd, area(used[i]), AREA,
 					  IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_ON_DEMAND | remote);
@@ -122,6 +123,16 @@ void post_receive(void)
 	CHECK(!(queue ? ibv_post_srq_recv(queue, &wr, &bad) : ibv_post_recv(victim.qp, &wr, &bad)));
 }
 
+static void allow_flush(void)
+{
+	struct ibv_qp_attr attr = {
+		.qp_access_flags = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE |
+				   IBV_ACCESS_REMOTE_ATOMIC | ACCESS_FLUSH,
+	};
+
+	CHECK(!ibv_modify_qp(victim.qp, &attr, IBV_QP_ACCESS_FLAGS));
+}
+
 void connect_anew(void)
 {
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RESET };
@@ -132,6 +143,8 @@ void connect_anew(void)
 	/* What was sent before may still be on its way. */
 	victim.psn = any32() & PSN_MASK;
 	end_connect(&victim, &peer);
+	if (role->service != UC)
+		allow_flush();
 	if (domain)
 		queue_anew();
 	for (i = 0; role->responds && i < RECEIVES; i++)
