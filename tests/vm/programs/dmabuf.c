@@ -444,7 +444,7 @@ static void rights(void)
 {
 	static const int none[] = {
 		IBV_ACCESS_ON_DEMAND, IBV_ACCESS_HUGETLB, IBV_ACCESS_ZERO_BASED, IBV_ACCESS_MW_BIND,
-		1 << 19, 1 << 30,
+		1 << 8 /* FLUSH_GLOBAL */, 1 << 19, 1 << 30,
 	};
 	int fd = export(0), read_only = export(EXPORTER_READ_ONLY);
 	size_t i;

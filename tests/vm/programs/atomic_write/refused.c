@@ -106,16 +106,43 @@ static void no_page(int peer_side)
 	CHECK(!ibv_dereg_mr(mr));
 }
 
-/* No QP type but those that are reliable; and no FLUSH: no right to it can be given here. */
+/*
+ * A peer may be allowed to FLUSH to where all see it, on a connection that is reliable. No
+ * memory here is persistent.
+ */
+static void flush_rights(const struct end *unreliable)
+{
+	struct ibv_qp_attr attr = { .qp_access_flags = ALL | ACCESS_FLUSH_GLOBAL };
+	int persistent = LOCAL | ACCESS_FLUSH_PERSISTENT;
+	struct ibv_qp_init_attr init;
+	struct ibv_mr *mr;
+
+	CHECK(!ibv_modify_qp(ends[0].qp, &attr, IBV_QP_ACCESS_FLAGS));
+	CHECK(!ibv_query_qp(ends[0].qp, &attr, IBV_QP_ACCESS_FLAGS, &init));
+	CHECK(attr.qp_access_flags == (ALL | ACCESS_FLUSH_GLOBAL));
+	CHECK(ibv_modify_qp(unreliable->qp, &attr, IBV_QP_ACCESS_FLAGS) == EINVAL);
+	attr.qp_access_flags = ALL | ACCESS_FLUSH_PERSISTENT;
+	CHECK(ibv_modify_qp(ends[0].qp, &attr, IBV_QP_ACCESS_FLAGS) == EINVAL);
+	attr.qp_access_flags = ALL;
+	CHECK(!ibv_modify_qp(ends[0].qp, &attr, IBV_QP_ACCESS_FLAGS));
+
+	CHECK(!ibv_reg_mr(nics[0].pd, source, PAGE, persistent) && errno == EINVAL);
+	persistent |= ACCESS_FLUSH_GLOBAL;
+	CHECK(!ibv_reg_mr(nics[0].pd, source, PAGE, persistent) && errno == EINVAL);
+	CHECK((mr = ibv_reg_mr(nics[0].pd, source, PAGE, LOCAL | ACCESS_FLUSH_GLOBAL)));
+	CHECK(ibv_rereg_mr(mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, NULL, 0, persistent));
+	CHECK(!ibv_dereg_mr(mr));
+}
+
+/* No QP type but those that are reliable; and no FLUSH of one's own */
 static void not_there(void)
 {
 	static const enum ibv_qp_type types[] = { IBV_QPT_UC, IBV_QPT_UD, IBV_QPT_RC };
-	struct ibv_qp_attr attr = { .qp_access_flags = ACCESS_FLUSH_GLOBAL };
 	struct end uc = { .type = IBV_QPT_UC }, peer = { .type = IBV_QPT_UC };
 	struct ibv_sge sge = { (uintptr_t)source, 8, source_mr->lkey };
 	struct ibv_send_wr wr = { .sg_list = &sge, .num_sge = 1, .opcode = IBV_WR_ATOMIC_WRITE };
 	struct ibv_send_wr *bad;
-	int i, access;
+	int i;
 
 	ends_create(&uc, &nics[0], &peer, &nics[1], 1);
 	CHECK(ibv_post_send(uc.qp, &wr, &bad) == EINVAL);
@@ -131,9 +158,7 @@ static void not_there(void)
 	}
 	wr.opcode = (enum ibv_wr_opcode)WR_FLUSH;
 	CHECK(ibv_post_send(ends[0].qp, &wr, &bad) == EINVAL);
-	CHECK(ibv_modify_qp(ends[0].qp, &attr, IBV_QP_ACCESS_FLAGS) == EINVAL);
-	for (access = ACCESS_FLUSH_GLOBAL; access <= ACCESS_FLUSH_PERSISTENT; access *= 2)
-		CHECK(!ibv_reg_mr(nics[0].pd, source, PAGE, LOCAL | access) && errno == EINVAL);
+	flush_rights(&uc);
 	end_destroy(&uc);
 	end_destroy(&peer);
 }
