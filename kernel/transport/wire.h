@@ -71,7 +71,7 @@ struct odp_reth {
 
 /**
  * struct odp_feth - FLUSH extended transport header, annex A19
- * @bits: Placement types, selectivity level, and reserved bits above.
+ * @bits: Placement types, selectivity level, and reserved bits, which say nothing.
  */
 struct odp_feth {
 	__be32 bits;
