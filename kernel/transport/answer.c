@@ -147,7 +147,7 @@ int odp_responder_read_continue(struct odp_qp *qp)
 		.opcode = odp_resp_read_opcode(resp->read_first, last),
 		.psn = resp->read_psn,
 		.len = len,
-		.syndrome = ODP_SYNDROME_ACK,
+		.syndrome = odp_credit_syndrome(qp),
 		.msn = resp->msn,
 	};
 	int err;
@@ -185,7 +185,7 @@ static void odp_resp_atomic_ack(struct odp_qp *qp,
 			IB_OPCODE_RC_RDMA_READ_RESPONSE_ONLY :
 			IB_OPCODE_RC_ATOMIC_ACKNOWLEDGE,
 		.psn = result->psn,
-		.syndrome = ODP_SYNDROME_ACK,
+		.syndrome = odp_credit_syndrome(qp),
 		.msn = qp->resp.msn,
 		.old = result->old,
 	};

@@ -98,10 +98,12 @@ static void odp_comp_ack(struct odp_qp *qp, const struct odp_packet *pkt)
 	u32 una = odp_psn_add(pkt->psn, ack);
 	bool all;
 
-	if (odp_psn_diff(una, qp->req.una) < ack ||
+	/* An ACK of what is acknowledged may still say more about credits. */
+	if (odp_psn_diff(una, qp->req.una) < 0 ||
 	    odp_psn_diff(una, qp->req.max_psn) >= ack)
 		return;
 	all = odp_comp_advance(qp, una);
+	odp_credit_update(qp, pkt);
 	/* What is to be sent again then begins with what was lost. */
 	if (kind == ODP_AETH_RNR)
 		odp_requester_rnr(qp, syndrome & ODP_AETH_DETAIL, all);
@@ -155,6 +157,8 @@ static int odp_comp_data(struct odp_qp *qp, struct odp_swqe *swqe,
 	if (odp_comp_segment_done(swqe, n + 1) && qp->req.reads)
 		qp->req.reads--;
 	odp_comp_set_una(qp, odp_psn_add(pkt->psn, 1));
+	if (pkt->flags & ODP_PKT_AETH)
+		odp_credit_update(qp, pkt);
 	if (n + 1 == swqe->npsns)
 		odp_requester_complete(qp, IB_WC_SUCCESS, 0);
 	return 0;

@@ -76,7 +76,7 @@ void odp_responder_flush_ack(struct odp_qp *qp)
 	if (!resp->ack_due || (resp->reading && resp->read_again))
 		return;
 	resp->ack_due = false;
-	odp_responder_ack(qp, resp->ack_psn, ODP_SYNDROME_ACK);
+	odp_responder_ack(qp, resp->ack_psn, odp_credit_syndrome(qp));
 }
 
 /**

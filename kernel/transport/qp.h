@@ -95,6 +95,8 @@ static inline struct odp_ah *to_odp_ah(struct ib_ah *ib)
  * @length: Bytes of the message.
  * @first_psn: PSN of its first packet; set when it is started.
  * @npsns: PSNs that it takes.
+ * @receive: Which of the peer's receive requests it takes; 0: none. Set when it is
+ *	started, see credits.c.
  * @status: If not IB_WC_SUCCESS, it fails with this when its turn comes.
  * @wqe: The copy of the ring's entry; its odp_sge or inline data follow.
  */
@@ -102,6 +104,7 @@ struct odp_swqe {
 	u32 length;
 	u32 first_psn;
 	u32 npsns;
+	u32 receive;
 	enum ib_wc_status status;
 	struct odp_send_wqe wqe;
 };
@@ -249,6 +252,22 @@ static inline struct odp_srq *to_odp_srq(struct ib_srq *ib)
 }
 
 /**
+ * struct odp_credits - how much may be sent that takes receive requests, see credits.c
+ * @msn: Requests completed, of which the peer knows.
+ * @done: &odp_swqe.receive of the last one of these that took a receive request.
+ * @begun: The same, of those that were started.
+ * @limit: The same: the peer has receive requests as far as this.
+ * @unlimited: The peer does not say how many it has.
+ */
+struct odp_credits {
+	u32 msn;
+	u32 done;
+	u32 begun;
+	u32 limit;
+	bool unlimited;
+};
+
+/**
  * struct odp_requester - sends requests and completes them
  * @half: Ownership; all that follows belongs to the owner but where said.
  * @unsent: Index of the first send request not started yet.
@@ -258,6 +277,7 @@ static inline struct odp_srq *to_odp_srq(struct ib_srq *ib)
  * @max_psn: The same, had nothing been sent twice.
  * @una: PSN of the oldest packet not acknowledged.
  * @reads: READ request packets and atomics outstanding.
+ * @credits: What the peer has receive requests for.
  * @unasked: PSNs sent since an acknowledgment was asked for.
  * @retries: Retries left until there is progress.
  * @rnr_retries: The same for RNR NAKs.
@@ -285,6 +305,7 @@ struct odp_requester {
 	u32 max_psn;
 	u32 una;
 	u32 reads;
+	struct odp_credits credits;
 	u32 unasked;
 	u8 retries;
 	u8 rnr_retries;
@@ -614,6 +635,7 @@ void odp_qp_event(struct odp_qp *qp, enum ib_event_type type);
 
 /* queues.c: send and receive requests */
 int odp_sq_take(struct odp_qp *qp);
+u32 odp_rq_left(const struct odp_rq *rq);
 bool odp_rq_take(struct odp_qp *qp, enum ib_wc_status *status);
 void odp_rq_reset(struct odp_qp *qp);
 void odp_rq_need_kick(struct odp_qp *qp, bool need);
@@ -694,6 +716,14 @@ bool odp_requester_go_back(struct odp_qp *qp);
 void odp_requester_rnr(struct odp_qp *qp, u8 timer, bool oldest);
 bool odp_requester_timers(struct odp_qp *qp);
 void odp_requester_arm_timer(struct odp_qp *qp);
+
+/* credits.c: receive requests that are left */
+u8 odp_credit_syndrome(const struct odp_qp *qp);
+bool odp_credit_begin(struct odp_qp *qp, struct odp_swqe *swqe);
+bool odp_credit_limited(const struct odp_qp *qp, const struct odp_swqe *swqe);
+void odp_credit_end(struct odp_qp *qp, const struct odp_swqe *swqe);
+void odp_credit_update(struct odp_qp *qp, const struct odp_packet *pkt);
+void odp_credit_reset(struct odp_qp *qp);
 
 /* completer.c: the peer's answers */
 int odp_completer_run(struct odp_qp *qp, struct sk_buff *skb);

@@ -171,10 +171,17 @@ out:
 	return err;
 }
 
-/* Requests that user space has posted; more than the depth is nonsense. */
-static u32 odp_rq_left(const struct odp_rq *rq)
+/**
+ * odp_rq_left - requests that can be taken
+ * @rq: The queue. Who may take requests only.
+ *
+ * Return: what user space has posted; more than the depth is nonsense, and none.
+ */
+u32 odp_rq_left(const struct odp_rq *rq)
 {
-	return odp_kring_user_index(&rq->kring) - rq->head;
+	u32 left = odp_kring_user_index(&rq->kring) - rq->head;
+
+	return left <= rq->kring.depth ? left : 0;
 }
 
 /* What is taken is the caller's; false if there is none. */
@@ -182,13 +189,9 @@ static bool odp_rq_take_from(struct odp_rq *rq, struct odp_rwqe *rwqe,
 			     enum ib_wc_status *status)
 {
 	const struct odp_recv_wqe *wqe;
-	u32 avail;
 
 	*status = IB_WC_SUCCESS;
-	if (!rq->kring.depth)
-		return false;
-	avail = odp_rq_left(rq);
-	if (!avail || avail > rq->kring.depth)
+	if (!odp_rq_left(rq))
 		return false;
 
 	wqe = odp_kring_entry(&rq->kring, rq->head);

@@ -71,6 +71,8 @@ static void odp_req_complete(struct odp_qp *qp, enum ib_wc_status status,
 		.opcode = odp_wc_opcode(swqe->wqe.opcode),
 	};
 
+	if (status == IB_WC_SUCCESS && !odp_swqe_is_local(swqe))
+		odp_credit_end(qp, swqe);
 	/*
 	 * The slot is free before user space can know of it. Pairs with
 	 * odp_sq_head(): what was read from it was read before it is written.
@@ -295,6 +297,7 @@ static enum odp_turn odp_req_turn(struct odp_half *half)
 void odp_requester_init(struct odp_qp *qp)
 {
 	odp_half_init(&qp->req.half, odp_qp_is_kernel(qp), odp_req_turn);
+	odp_credit_reset(qp);
 	timer_setup(&qp->req.timer, odp_req_timer_fired, 0);
 	hrtimer_init(&qp->req.rnr_timer, CLOCK_MONOTONIC,
 		     HRTIMER_MODE_REL_SOFT);
@@ -322,6 +325,7 @@ void odp_requester_reset(struct odp_qp *qp)
 	req->cur = 0;
 	req->offset = 0;
 	req->reads = 0;
+	odp_credit_reset(qp);
 	req->unasked = 0;
 	req->rnr_wait = false;
 	req->rnr_due = false;

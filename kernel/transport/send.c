@@ -38,6 +38,8 @@ static bool odp_req_start(struct odp_qp *qp, struct odp_swqe *swqe)
 		return true;
 	if (swqe->wqe.flags & IB_SEND_FENCE && req->reads)
 		return false;
+	if (!odp_credit_begin(qp, swqe))
+		return false;
 	swqe->first_psn = req->psn;
 	swqe->npsns = max(1U, DIV_ROUND_UP(swqe->length, qp->mtu));
 	req->unsent++;
@@ -130,6 +132,7 @@ static int odp_req_send_data(struct odp_qp *qp, struct odp_swqe *swqe)
 		.solicited = last && swqe->wqe.flags & IB_SEND_SOLICITED,
 		.ack_req = odp_qp_is_reliable(qp) &&
 			   (last || req->probing ||
+			    odp_credit_limited(qp, swqe) ||
 			    req->unasked + 1 >= ODP_ACK_INTERVAL),
 		.reth = &remote,
 		.imm = swqe->wqe.imm_data,
@@ -235,7 +238,9 @@ static bool odp_req_room(const struct odp_qp *qp, const struct odp_swqe *swqe)
 	if (out && req->probing)
 		return false;
 	if (!odp_swqe_asks(swqe))
-		return out < ODP_WINDOW;
+		return out < ODP_WINDOW &&
+		       (req->psn == swqe->first_psn ||
+			!odp_credit_limited(qp, swqe));
 	return req->reads < qp->attr.max_rd_atomic &&
 	       out + odp_req_segment(qp, swqe) <= ODP_WINDOW;
 }
