@@ -47,6 +47,32 @@ static void ask(uint8_t opcode)
 	post(ask);
 }
 
+static void make_answer(struct packet *packet, uint8_t opcode, uint32_t psn, uint32_t len)
+{
+	unsigned char *bytes = packet->bytes;
+
+	begin(packet, opcode, psn, len);
+	if (kinds[opcode] & AETH)
+		put(bytes + BTH, 0x1f000000, 4);
+	if (kinds[opcode] & OLD)
+		noise(bytes + BTH + 4, 8);
+}
+
+/*
+ * The peer has receives for all of them: it says so about what it has acknowledged
+ * before. On a new connection, where it has counted no message, that may be a number.
+ */
+static void make_room(void)
+{
+	struct packet packet;
+
+	make_answer(&packet, ACKNOWLEDGE, model.una - 1, 0);
+	if (model.una == victim.psn && percent(50))
+		packet.bytes[BTH] = ASKS + any(31 - ASKS);
+	seal(&packet);
+	deliver(&packet);
+}
+
 /* All of them are sent when this returns. Return: the one for the opcode */
 static struct ask *ask_all(uint8_t opcode)
 {
@@ -55,6 +81,7 @@ static struct ask *ask_all(uint8_t opcode)
 	double until = now() + patience();
 
 	model.asked = model.answered = model.completed = 0;
+	make_room();
 	for (i = 0; i < n; i++)
 		ask(i == which ? opcode : opcodes[any(4)]);
 	while (query().sq_psn != model.sq_psn)
@@ -69,17 +96,6 @@ static uint8_t any_syndrome(void)
 	if (percent(30))
 		return 0x20 | any(32);
 	return percent(90) ? 0x60 | any(4) : any(256);
-}
-
-static void make_answer(struct packet *packet, uint8_t opcode, uint32_t psn, uint32_t len)
-{
-	unsigned char *bytes = packet->bytes;
-
-	begin(packet, opcode, psn, len);
-	if (kinds[opcode] & AETH)
-		put(bytes + BTH, 0x1f000000, 4);
-	if (kinds[opcode] & OLD)
-		noise(bytes + BTH + 4, 8);
 }
 
 /* What the peer sends next, if all is well */
