@@ -58,6 +58,16 @@ static struct key window_key(struct chance *c, const struct device *device, uint
 	return key;
 }
 
+/* One to be invalidated, which only those of type 2 can be */
+static uint32_t invalid_key(struct chance *c, const struct device *device, uint32_t evil)
+{
+	const struct ibv_mw *mw = device->mw[2 + below(c, 2)];
+
+	if (one_in(c, evil))
+		return window_key(c, device, evil).rkey;
+	return (mw->rkey & ~0xff) | below(c, 2);
+}
+
 static struct key remote_key(struct chance *c, const struct device *device, uint32_t evil)
 {
 	return one_in(c, 4) ? window_key(c, device, evil) : any_key(c, device, evil);
@@ -179,7 +189,7 @@ static void write_rest(struct chance *c, const struct view *view,
 		sge->length = 8;
 		break;
 	case IBV_WR_SEND_WITH_INV:
-		wqe->invalidate_rkey = window_key(c, view->peer, evil).rkey;
+		wqe->invalidate_rkey = invalid_key(c, view->peer, evil);
 		break;
 	case IBV_WR_BIND_MW:
 		write_bind(c, view, wqe, evil);
@@ -187,7 +197,7 @@ static void write_rest(struct chance *c, const struct view *view,
 		wqe->num_sge = 0;
 		break;
 	case IBV_WR_LOCAL_INV:
-		wqe->invalidate_rkey = window_key(c, view->device, evil).rkey;
+		wqe->invalidate_rkey = invalid_key(c, view->device, evil);
 		wqe->flags = IBV_SEND_SIGNALED | (one_in(c, 2) ? IBV_SEND_FENCE : 0);
 		wqe->num_sge = 0;
 		break;
