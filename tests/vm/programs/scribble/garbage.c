@@ -70,7 +70,15 @@ static uint32_t invalid_key(struct chance *c, const struct device *device, uint3
 
 static struct key remote_key(struct chance *c, const struct device *device, uint32_t evil)
 {
-	return one_in(c, 4) ? window_key(c, device, evil) : any_key(c, device, evil);
+	struct key key;
+
+	if (!one_in(c, 4))
+		return any_key(c, device, evil);
+	key = window_key(c, device, evil);
+	/* Behind the region, in case that it was bound to more than that */
+	if (one_in(c, 4))
+		key.addr += key.len - 15000;
+	return key;
 }
 
 /* One piece of memory in so many is evil. */
@@ -154,15 +162,15 @@ static void write_bind(struct chance *c, const struct view *view,
 {
 	const struct key region = any_key(c, view->device, evil);
 	const uint64_t lengths[] = {
-		region.len + 1, 2 * region.len, -region.addr, -region.addr - 1,
-		-8ULL, 1ULL << 63, next(c),
+		region.len + 1, 2 * region.len, 2 * region.len, -region.addr,
+		-region.addr - 1, -8ULL, next(c),
 	};
 	uint32_t skip = one_in(c, 2) ? 0 : below(c, region.len);
 
 	wqe->rkey = window_key(c, view->device, evil).rkey;
 	wqe->bind_key = region.lkey;
 	wqe->remote_addr = one_in(c, evil) ? bad_addr(c, &region) : region.addr + skip;
-	wqe->bind_length = one_in(c, evil) ? lengths[below(c, 7)] : region.len - skip;
+	wqe->bind_length = one_in(c, 4) ? lengths[below(c, 7)] : region.len - skip;
 	if (one_in(c, 16))
 		wqe->bind_length = 0;
 	wqe->bind_access = one_in(c, 4) ? IBV_ACCESS_REMOTE_READ :
