@@ -80,7 +80,8 @@ make_debug_kernel() {
 unpack_source() {
 	local area exclude=(--exclude='linux-source-6.1/Documentation/*/*')
 
-	for area in drivers/{gpu,media,net/{ethernet,wireless},scsi,staging} sound tools/testing \
+	for area in drivers/{gpu/drm/{amd,i915,nouveau,radeon},media,net/{ethernet,wireless},scsi,staging} \
+		sound tools/testing \
 		arch/{alpha,arc,arm,arm64,csky,hexagon,ia64,loongarch,m68k,microblaze,mips,nios2} \
 		arch/{openrisc,parisc,powerpc,riscv,s390,sh,sparc,xtensa}; do
 		exclude+=(--exclude="linux-source-6.1/$area/*."{[chS],dts,dtsi})

@@ -5,12 +5,12 @@
  * refused; regions that go, processes that are killed and a device that is deleted
  * while peers write. The device that has the regions is gone then.
  *
- * The dma-bufs are those of the module exporter, which counts who uses them, and, if
- * there is one, those of the first graphics device, which may be the kernel's
- * vgem.
+ * The dma-bufs are those of the module exporter, which counts who uses them, and those
+ * of the first graphics device, which is the kernel's vgem.
  *
  * usage: dmabuf -d DEV[,DEV2]
  */
+#include "card.h"
 #include "ends.h"
 #include "exporter.h"
 
@@ -60,26 +60,13 @@ static int export(uint32_t flags)
 	return fd;
 }
 
-/* No header of the C library's has these. */
-struct dumb {
-	uint32_t height, width, bpp, flags, handle, pitch;
-	uint64_t size;
-};
-
-struct prime {
-	uint32_t handle, flags;
-	int32_t fd;
-};
-
 static int export_of_card(void)
 {
-	struct dumb dumb = { .height = SIZE / PAGE, .width = PAGE, .bpp = 8 };
-	struct prime prime = { .flags = O_CLOEXEC | O_RDWR };
+	uint32_t handle;
+	int fd = card_export(card, SIZE, &handle);
 
-	CHECK(!ioctl(card, _IOWR('d', 0xb2, struct dumb), &dumb) && dumb.size == SIZE);
-	prime.handle = dumb.handle;
-	CHECK(!ioctl(card, _IOWR('d', 0x2d, struct prime), &prime));
-	return prime.fd;
+	CHECK(fd >= 0);
+	return fd;
 }
 
 static struct buffer buffer_of(int fd)
@@ -565,6 +552,7 @@ int main(int argc, char **argv)
 	exporter = open("/dev/exporter", O_RDWR | O_CLOEXEC);
 	CHECK(exporter >= 0);
 	card = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
+	CHECK(card >= 0);
 	memory_mr = nic_register(&nics[0], memory, SIZE);
 	descriptors();
 	ranges();
@@ -574,8 +562,7 @@ int main(int argc, char **argv)
 	CHECK(!used());
 	all_of("memory that stays", plain);
 	all_of("memory that moves unless it is pinned", movable);
-	if (card >= 0)
-		all_of("a graphics device's", export_of_card);
+	all_of("a graphics device's", export_of_card);
 	buffer = buffer_of(movable());
 	killed(&buffer);
 	device_deleted(&buffer);
