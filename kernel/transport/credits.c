@@ -93,23 +93,31 @@ static bool odp_credit_needed(const struct odp_swqe *swqe)
 	}
 }
 
+/* As the peer counts them, each part of a READ is a message. */
+static u32 odp_credit_messages(const struct odp_swqe *swqe)
+{
+	return odp_swqe_fetches(swqe) ?
+		DIV_ROUND_UP(swqe->npsns, ODP_READ_SEGMENT) : 1;
+}
+
 /**
  * odp_credit_begin - begins a request, if it need not wait
  * @qp: The queue pair. Requester only.
- * @swqe: The request.
+ * @swqe: The request; it is known how many PSNs it takes.
  *
  * Return: false, with nothing changed, if it is too far beyond the limit.
  */
 bool odp_credit_begin(struct odp_qp *qp, struct odp_swqe *swqe)
 {
 	struct odp_credits *credits = &qp->req.credits;
+	u32 receive = credits->begun + odp_credit_needed(swqe);
 
-	swqe->receive = 0;
-	if (!odp_credit_needed(swqe))
-		return true;
-	if (!credits->unlimited && (s32)(credits->begun - credits->limit) > 0)
+	if (!credits->unlimited && (s32)(receive - credits->limit) > 1)
 		return false;
-	swqe->receive = ++credits->begun;
+	credits->begun = receive;
+	credits->sent += odp_credit_messages(swqe);
+	swqe->receive = receive;
+	swqe->msn = credits->sent;
 	return true;
 }
 
@@ -125,7 +133,7 @@ bool odp_credit_limited(const struct odp_qp *qp, const struct odp_swqe *swqe)
 {
 	const struct odp_requester *req = &qp->req;
 
-	return !req->credits.unlimited && swqe->receive &&
+	return !req->credits.unlimited && odp_credit_needed(swqe) &&
 	       (s32)(swqe->receive - req->credits.limit) > 0 &&
 	       swqe->wqe.opcode != IB_WR_RDMA_WRITE_WITH_IMM &&
 	       odp_psn_diff(req->una, swqe->first_psn) <= 0;
@@ -140,9 +148,7 @@ void odp_credit_end(struct odp_qp *qp, const struct odp_swqe *swqe)
 {
 	struct odp_credits *credits = &qp->req.credits;
 
-	credits->msn++;
-	if (!swqe->receive)
-		return;
+	credits->msn = swqe->msn;
 	credits->done = swqe->receive;
 	if ((s32)(credits->done - credits->limit) > 0)
 		credits->limit = credits->done;
@@ -157,8 +163,6 @@ void odp_credit_update(struct odp_qp *qp, const struct odp_packet *pkt)
 {
 	struct odp_credits *credits = &qp->req.credits;
 	u32 smsn = be32_to_cpu(odp_packet_aeth(pkt)->smsn);
-	/* Messages that the peer has counted and that are not completed here. */
-	s32 ahead = odp_psn_diff(smsn, credits->msn);
 	u32 code = smsn >> 24 & ODP_AETH_DETAIL;
 	u32 limit = credits->done;
 	u32 index;
@@ -166,17 +170,20 @@ void odp_credit_update(struct odp_qp *qp, const struct odp_packet *pkt)
 	if (credits->unlimited || smsn >> 24 & ODP_AETH_KIND)
 		return;
 	credits->unlimited = code == ODP_AETH_DETAIL;
-	for (index = qp->sq.head; ahead > 0 && index != qp->req.unsent; index++) {
+	if (odp_psn_diff(smsn, credits->msn) < 0 ||
+	    odp_psn_diff(smsn, credits->sent) > 0)
+		return;
+	for (index = qp->sq.head; index != qp->req.unsent; index++) {
 		const struct odp_swqe *swqe = odp_sq_entry(&qp->sq, index);
 
 		if (odp_swqe_is_local(swqe))
 			continue;
-		if (swqe->receive)
-			limit = swqe->receive;
-		ahead--;
+		if (odp_psn_diff(smsn, swqe->msn) < 0)
+			break;
+		limit = swqe->receive;
 	}
 	limit += odp_credit_count(code);
-	if (!ahead && (s32)(limit - credits->limit) > 0)
+	if ((s32)(limit - credits->limit) > 0)
 		credits->limit = limit;
 }
 

@@ -95,8 +95,9 @@ static inline struct odp_ah *to_odp_ah(struct ib_ah *ib)
  * @length: Bytes of the message.
  * @first_psn: PSN of its first packet; set when it is started.
  * @npsns: PSNs that it takes.
- * @receive: Which of the peer's receive requests it takes; 0: none. Set when it is
- *	started, see credits.c.
+ * @receive: Which of the peer's receive requests is the last one taken by it and
+ *	those before. Set when it is started, see credits.c.
+ * @msn: How many messages the peer has counted when it is executed. The same.
  * @status: If not IB_WC_SUCCESS, it fails with this when its turn comes.
  * @wqe: The copy of the ring's entry; its odp_sge or inline data follow.
  */
@@ -105,6 +106,7 @@ struct odp_swqe {
 	u32 first_psn;
 	u32 npsns;
 	u32 receive;
+	u32 msn;
 	enum ib_wc_status status;
 	struct odp_send_wqe wqe;
 };
@@ -253,13 +255,15 @@ static inline struct odp_srq *to_odp_srq(struct ib_srq *ib)
 
 /**
  * struct odp_credits - how much may be sent that takes receive requests, see credits.c
- * @msn: Requests completed, of which the peer knows.
- * @done: &odp_swqe.receive of the last one of these that took a receive request.
- * @begun: The same, of those that were started.
+ * @sent: &odp_swqe.msn of the last request that was started.
+ * @msn: The same, of the last one that has completed.
+ * @done: &odp_swqe.receive of that.
+ * @begun: The same, of the last one that was started.
  * @limit: The same: the peer has receive requests as far as this.
  * @unlimited: The peer does not say how many it has.
  */
 struct odp_credits {
+	u32 sent;
 	u32 msn;
 	u32 done;
 	u32 begun;

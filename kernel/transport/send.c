@@ -38,10 +38,10 @@ static bool odp_req_start(struct odp_qp *qp, struct odp_swqe *swqe)
 		return true;
 	if (swqe->wqe.flags & IB_SEND_FENCE && req->reads)
 		return false;
-	if (!odp_credit_begin(qp, swqe))
-		return false;
 	swqe->first_psn = req->psn;
 	swqe->npsns = max(1U, DIV_ROUND_UP(swqe->length, qp->mtu));
+	if (!odp_credit_begin(qp, swqe))
+		return false;
 	req->unsent++;
 	return true;
 }

@@ -158,7 +158,8 @@ struct ibv_mr *odp_reg_dm_mr(struct ibv_pd *pd, struct ibv_dm *ibdm,
 	if (!vmr)
 		return NULL;
 
-	fill_attr_in_ptr(more, ODP_ATTR_REG_DM_MR_ACCESS, &req);
+	if (req.access)
+		fill_attr_in_ptr(more, ODP_ATTR_REG_DM_MR_ACCESS, &req);
 	ret = ibv_cmd_reg_dm_mr(pd, &to_odp_dm(ibdm)->vdm, offset, length,
 				access & ~ODP_ACCESS_FLUSH_GLOBAL, vmr, more);
 	if (!ret)
