@@ -339,18 +339,42 @@ odp_perf_pair() {
 
 # client HOST COMMAND...: the other end of the server started last.
 client() {
-	local status=0
+	run_client "$@"
+	client_ended "$@"
+}
 
+# Sets client_out and client_status.
+run_client() {
+	client_status=0
 	client_out=$tmp/client.out
-	on "$@" >"$client_out" 2>&1 || status=$?
-	if [ $status != 0 ]; then
+	on "$@" >"$client_out" 2>&1 || client_status=$?
+}
+
+client_ended() {
+	if [ "$client_status" != 0 ]; then
 		cat "$client_out"
 		echo "--- the server:"
 		cat "$server_out"
 		show_counters
-		fail "the client '$*' ended with status $status"
+		fail "the client '$*' ended with status $client_status"
 	fi
 	end_server
+}
+
+# cm_client HOST COMMAND...: the same for perftest -R. Its client may ask for the second
+# connection before the server listens for it: that is refused, and the client, which
+# would ask again, crashes. Return: false if it did; the server is gone, too.
+cm_client() {
+	# Then the kernel's log does not say so.
+	echo 0 >/proc/sys/debug/exception-trace
+	run_client "$@"
+	echo 1 >/proc/sys/debug/exception-trace
+	if [ "$client_status" = 139 ] && grep -q 'RDMA_CM_EVENT_REJECTED; error: 8' "$client_out"; then
+		say "'$*' was too early"
+		kill -9 "$server"
+		wait "$server" || return 1
+	fi
+	client_ended "$@"
 }
 
 # --- A bad network ------------------------------------------------------------------
