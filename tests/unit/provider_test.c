@@ -128,7 +128,7 @@ static void test_only_extended_qps_have_builders(void **state)
 static void test_what_is_missing_is_refused(void **state)
 {
 	struct ibv_cq_init_attr_ex cq_attr = {
-		.wc_flags = IBV_WC_EX_WITH_CVLAN,
+		.wc_flags = IBV_WC_EX_WITH_FLOW_TAG,
 	};
 	struct ibv_qp_init_attr_ex qp_attr = {
 		.comp_mask = IBV_QP_INIT_ATTR_PD |
