@@ -163,6 +163,19 @@ host_up() {
 	on "$host" ip link set "$netdev" up
 }
 
+# in_order: what is sent on several CPUs comes as it was sent. Else each CPU has a queue
+# of its own for it, and a sender that goes from one to another overtakes itself, which
+# to unreliable connections is a loss.
+in_order() {
+	local host netdev
+
+	for host in h0 h1; do
+		for netdev in lo "$(netdev_of $host)"; do
+			on $host tee "/sys/class/net/$netdev/queues/rx-0/rps_cpus" <<<1 >/dev/null
+		done
+	done
+}
+
 add_device() {
 	local host=$1 device
 
