@@ -106,16 +106,6 @@ static void connect_ends(void)
 	connect_end(&far, &near);
 }
 
-static void create_ah(void)
-{
-	struct ibv_ah_attr attr = {
-		.is_global = 1, .port_num = 1,
-		.grh = { .dgid = nics[1].gid, .sgid_index = nics[0].gid_index, .hop_limit = 8 },
-	};
-
-	CHECK((ah = ibv_create_ah(nics[0].pd, &attr)));
-}
-
 static void set_up(enum ibv_qp_type type)
 {
 	mine = memory_map(SIZE, false);
@@ -126,7 +116,7 @@ static void set_up(enum ibv_qp_type type)
 	near.type = far.type = type;
 	end_create(&near, &nics[0], DEPTH);
 	end_create(&far, &nics[1], DEPTH);
-	create_ah();
+	ah = ah_to(&nics[0], &nics[1].gid);
 	connect_ends();
 	slow_begin(&slow, mine, 1);
 	slow_set_delay(&slow, 0, 1, DELAY_MS * (under_load() ? 5 : 1));
@@ -378,7 +368,7 @@ static void recovery(enum ibv_qp_type type)
 	near.type = far.type = type;
 	end_create(&near, &nics[0], DEEP);
 	end_create(&far, &nics[1], DEEP);
-	create_ah();
+	ah = ah_to(&nics[0], &nics[1].gid);
 	connect_ends();
 	for (i = 0; i < (under_load() ? 1 : RECOVERIES); i++)
 		recovers();

@@ -187,6 +187,18 @@ void end_connect(struct end *end, const struct address *peer)
 			     also_needed(end, attr.qp_state)));
 }
 
+struct ibv_ah *ah_to(const struct nic *nic, const union ibv_gid *gid)
+{
+	struct ibv_ah_attr attr = {
+		.is_global = 1, .port_num = 1,
+		.grh = { .dgid = *gid, .sgid_index = nic->gid_index, .hop_limit = 8 },
+	};
+	struct ibv_ah *ah = ibv_create_ah(nic->pd, &attr);
+
+	CHECK(ah);
+	return ah;
+}
+
 void ud_to_rts(struct ibv_qp *qp, uint32_t qkey)
 {
 	struct ibv_qp_attr attr = {

@@ -93,6 +93,8 @@ struct address end_address(const struct end *end);
 /* It receives, but does not send yet: RTR */
 void end_receive_from(struct end *end, const struct address *peer);
 void end_connect(struct end *end, const struct address *peer);
+/* Address handle on a nic, to the GID of another one or of a group */
+struct ibv_ah *ah_to(const struct nic *nic, const union ibv_gid *gid);
 /* A new or reset UD queue pair sends and receives: RTS */
 void ud_to_rts(struct ibv_qp *qp, uint32_t qkey);
 /* Both ends in this process */

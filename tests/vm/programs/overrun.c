@@ -21,11 +21,6 @@ static struct ibv_ah *ah;
 
 static void set_up(enum ibv_qp_type type)
 {
-	struct ibv_ah_attr attr = {
-		.is_global = 1, .port_num = 1,
-		.grh = { .dgid = nics[1].gid, .sgid_index = nics[0].gid_index, .hop_limit = 8 },
-	};
-
 	near.type = far.type = type;
 	end_create(&near, &nics[0], DEPTH);
 	end_create(&far, &nics[1], DEPTH);
@@ -35,7 +30,7 @@ static void set_up(enum ibv_qp_type type)
 	} else {
 		ends_connect(&near, &far);
 	}
-	CHECK((ah = ibv_create_ah(nics[0].pd, &attr)));
+	ah = ah_to(&nics[0], &nics[1].gid);
 }
 
 static void tear_down(void)

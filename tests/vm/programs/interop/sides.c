@@ -47,18 +47,6 @@ static void side_create(struct side *side, struct nic *nic)
 	side->end.type = operation->type;
 }
 
-static struct ibv_ah *ah_to(const struct nic *nic, const union ibv_gid *gid)
-{
-	struct ibv_ah_attr attr = {
-		.is_global = 1, .port_num = 1,
-		.grh = { .dgid = *gid, .sgid_index = nic->gid_index, .hop_limit = 8 },
-	};
-	struct ibv_ah *ah = ibv_create_ah(nic->pd, &attr);
-
-	CHECK(ah);
-	return ah;
-}
-
 /*
  * rdma_rxe leaves it to others to join the group; the kernel does it for rdma_cm. Here it
  * is a socket, in the first namespace, where its interface is.
