@@ -21,8 +21,9 @@
  *
  * Lock order, outer first:
  *
- *	RTNL				multicast groups, see transport/multicast.c;
- *					inside the RDMA core's devices_rwsem
+ *	RTNL				multicast groups, state of the port, where
+ *					the interface is; inside the RDMA core's
+ *					devices_rwsem
  *	odp_net.lock (mutex)		sockets of a namespace
  *	odp_devices_lock		nothing is taken inside
  *	odp_ucontext.lock		first registration on demand
@@ -36,7 +37,9 @@
  *	odp_sq.lock			taking send requests from the ring; of
  *					kernel users (irq): posting them
  *	odp_rq.post_lock (irq)		the same; nothing is taken inside
+ *	odp_dev.windows.xa_lock		nothing is taken inside
  *	odp_dev.ahs.xa_lock		nothing is taken inside
+ *	odp_half.rx.lock (bh)		packets of a half; nothing is taken inside
  *	odp_dev.srqs.xa_lock (bh)	nothing is taken inside
  *	odp_qp.lock (bh)		state; nothing is taken inside
  *	odp_srq.lock (bh)		taking receive requests; nothing inside
@@ -59,8 +62,8 @@
  * @ODP_STAT_TX_PACKETS: Packets sent.
  * @ODP_STAT_RX_PACKETS: Packets taken in for a queue pair.
  * @ODP_STAT_RX_ICRC: Packets dropped for a wrong ICRC.
- * @ODP_STAT_RX_DROPPED: Packets dropped because a queue was full, or the queue
- *	pair in no state to take them.
+ * @ODP_STAT_RX_DROPPED: Packets dropped because a queue was full, or they were not
+ *	for the queue pair as it is; and what unreliable connections lose.
  * @ODP_STAT_TX_RETRIES: Times that a requester went back to send again.
  * @ODP_STAT_TX_TIMEOUTS: Those of them after a timeout.
  * @ODP_STAT_RNR_SENT: RNR NAKs sent.

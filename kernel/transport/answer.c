@@ -11,7 +11,7 @@
  * No locks: the owner of the responder's half is alone with it. Packets that are
  * made and not sent are the responder's; who stops or flushes it drops them.
  *
- * IBTA volume 1: 9.7.5 (acknowledgments), annex A19 (FLUSH).
+ * IBTA volume 1: 9.7.5 (acknowledgments), annex A19 (ATOMIC WRITE, FLUSH).
  */
 #include "packet.h"
 #include "qp.h"

@@ -13,16 +13,17 @@
  * left behind those; so requests that take none are never limited, and cost
  * nothing. The number beyond the limit may be begun, too, and is the limited one: of a
  * SEND the first packet, which asks for an acknowledgment, and the rest when that has
- * come. Nothing behind it that takes a receive request is begun before the limit is
- * higher, and nothing overtakes those. A new connection has a limit of 0.
+ * come; an RDMA WRITE as a whole, as its last packet alone takes one. Nothing behind
+ * it that takes a receive request is begun before the limit is higher, and nothing
+ * overtakes those. A new connection has a limit of 0.
  *
  * Why it does not hang: the limit is never below what has completed. Who has to wait
  * for it is behind a request under way, which ends as any other: acknowledged, which
  * raises the limit whatever the peer counts; or told to wait (RNR NAK) and sent again;
  * or given up. Nobody says when receive requests come, but the limited request finds out.
  * Each message's last packet asks for an acknowledgment, so the last one before a wait
- * does. Retries, SQD and RESET know nothing of all this: what was begun may be sent
- * as often as it takes, what was not has no PSNs.
+ * does. Retries and SQD know nothing of all this: what was begun may be sent as
+ * often as it takes, what was not has no PSNs. RESET forgets all of it.
  *
  * The limit never goes back: a receive request that was there once stays until a
  * message takes it. So what is old says nothing new:

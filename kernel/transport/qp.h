@@ -757,7 +757,7 @@ void odp_responder_executed(struct odp_qp *qp, const struct odp_packet *pkt);
 int odp_responder_send(struct odp_qp *qp, const struct odp_packet *pkt);
 int odp_responder_write(struct odp_qp *qp, const struct odp_packet *pkt);
 
-/* answer.c: READs, atomics and duplicates */
+/* answer.c: READs, atomics, FLUSHes and duplicates */
 void odp_responder_drop_packets(struct odp_responder *resp);
 void odp_responder_read(struct odp_qp *qp, const struct odp_packet *pkt);
 int odp_responder_read_continue(struct odp_qp *qp);

@@ -4,8 +4,8 @@
  *
  * A request packet is looked at until it can be executed as a whole, and only
  * then does the expected PSN move on: a packet whose page is missing stays at
- * the head of the queue and is executed again, from its start, when the page is
- * there.
+ * the head of the queue and is checked again, from its start, when the page is
+ * there; its data go on where they stopped.
  *
  * Here is the turn: which packet is the one to be executed, and what others may
  * say while it has to wait. Requests that bring data are executed in deliver.c,

@@ -11,8 +11,9 @@
  * On an unreliable connection a request is done when it is sent: nothing is
  * outstanding, and nothing is sent again.
  *
- * Requests about keys have no PSNs. They are carried out when all before them
- * have completed, so that none is done that an error should have kept away.
+ * Requests about keys have no PSNs. Those that bind or invalidate are carried out
+ * when all before them have completed, so that none is done that an error should
+ * have kept away; a registration, whose key nobody has, when it is its turn to be sent.
  *
  * No locks: the owner of the requester's half is alone with it, and with the
  * requests between head and tail of the queue. A packet is the requester's until
